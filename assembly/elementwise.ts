@@ -1,0 +1,243 @@
+/**
+ * One output element per input element. Every kernel computes elements [begin, end) of arrays that start at the given
+ * addresses. Outputs may be the same block as an input. The ragged end runs through the same vector code as the rest,
+ * one element at a time, so that an element's value never depends on where a range ends.
+ */
+import { at, first, fma, lanes, splat, zero } from './lanes';
+import { vexp, vlog, vsigmoid, vtanh } from './math';
+
+/** First element of the ragged end of [begin, end). */
+// @ts-ignore: decorator
+@inline
+function vectorEnd<T>(begin: i32, end: i32): i32 {
+  return begin + ((end - begin) & ~(lanes<T>() - 1));
+}
+
+const ADD: i32 = 0;
+const SUB: i32 = 1;
+const MUL: i32 = 2;
+const DIV: i32 = 3;
+const MAX: i32 = 4;
+
+// @ts-ignore: decorator
+@inline
+function combine<T>(op: i32, a: v128, b: v128): v128 {
+  if (op == ADD) return v128.add<T>(a, b);
+  if (op == SUB) return v128.sub<T>(a, b);
+  if (op == MUL) return v128.mul<T>(a, b);
+  if (op == DIV) return v128.div<T>(a, b);
+  return v128.max<T>(a, b);
+}
+
+// @ts-ignore: decorator
+@inline
+function binaryLoop<T>(op: i32, y: usize, a: usize, b: usize, sa: i32, sb: i32, begin: i32, end: i32): void {
+  let i = begin;
+  for (const e = vectorEnd<T>(begin, end); i < e; i += lanes<T>()) {
+    const va = sa ? v128.load(a + at<T>(i)) : v128.load_splat<T>(a);
+    const vb = sb ? v128.load(b + at<T>(i)) : v128.load_splat<T>(b);
+    v128.store(y + at<T>(i), combine<T>(op, va, vb));
+  }
+  for (; i < end; i++) {
+    const va = v128.load_splat<T>(a + (sa ? at<T>(i) : 0));
+    const vb = v128.load_splat<T>(b + (sb ? at<T>(i) : 0));
+    store<T>(y + at<T>(i), first<T>(combine<T>(op, va, vb)));
+  }
+}
+
+/** y = a op b; op: 0 add, 1 sub, 2 mul, 3 div, 4 max. sa, sb: 1, or 0 for an operand that is a single number. */
+export function binary<T>(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void {
+  if (op == ADD) binaryLoop<T>(ADD, y, a, b, sa, sb, begin, end);
+  else if (op == SUB) binaryLoop<T>(SUB, y, a, b, sa, sb, begin, end);
+  else if (op == MUL) binaryLoop<T>(MUL, y, a, b, sa, sb, begin, end);
+  else if (op == DIV) binaryLoop<T>(DIV, y, a, b, sa, sb, begin, end);
+  else binaryLoop<T>(MAX, y, a, b, sa, sb, begin, end);
+}
+
+/** int32 y = a op b, op as in `binary` (quotients are not defined for integers). */
+export function binaryI32(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i++) {
+    const va = load<i32>(a + (sa ? at<i32>(i) : 0));
+    const vb = load<i32>(b + (sb ? at<i32>(i) : 0));
+    store<i32>(y + at<i32>(i), op == ADD ? va + vb : op == SUB ? va - vb : op == MUL ? va * vb : max(va, vb));
+  }
+}
+
+const EXP: i32 = 0;
+const LOG: i32 = 1;
+const SQRT: i32 = 2;
+const RELU: i32 = 3;
+const SIGMOID: i32 = 4;
+const TANH: i32 = 5;
+const SWISH: i32 = 6;
+const LEAKY: i32 = 7;
+const SCALE: i32 = 8;
+
+// @ts-ignore: decorator
+@inline
+function apply<T>(op: i32, x: v128, parameter: v128): v128 {
+  if (op == EXP) return vexp<T>(x);
+  if (op == LOG) return vlog<T>(x);
+  if (op == SQRT) return v128.sqrt<T>(x);
+  // pmax(x, 0) = x < 0 ? 0 : x keeps NaN and is one instruction, where max is many.
+  if (op == RELU) return v128.pmax<T>(x, zero<T>());
+  if (op == SIGMOID) return vsigmoid<T>(x);
+  if (op == TANH) return vtanh<T>(x);
+  if (op == SWISH) return v128.mul<T>(x, vsigmoid<T>(x));
+  if (op == LEAKY) return v128.bitselect(v128.mul<T>(x, parameter), x, v128.lt<T>(x, zero<T>()));
+  return v128.mul<T>(x, parameter);
+}
+
+// @ts-ignore: decorator
+@inline
+function unaryLoop<T>(op: i32, y: usize, x: usize, parameter: f64, begin: i32, end: i32): void {
+  const p = splat<T>(<T>parameter);
+  let i = begin;
+  for (const e = vectorEnd<T>(begin, end); i < e; i += lanes<T>()) {
+    v128.store(y + at<T>(i), apply<T>(op, v128.load(x + at<T>(i)), p));
+  }
+  for (; i < end; i++) store<T>(y + at<T>(i), first<T>(apply<T>(op, v128.load_splat<T>(x + at<T>(i)), p)));
+}
+
+export function exp<T>(y: usize, x: usize, begin: i32, end: i32): void {
+  unaryLoop<T>(EXP, y, x, 0, begin, end);
+}
+export function log<T>(y: usize, x: usize, begin: i32, end: i32): void {
+  unaryLoop<T>(LOG, y, x, 0, begin, end);
+}
+export function sqrt<T>(y: usize, x: usize, begin: i32, end: i32): void {
+  unaryLoop<T>(SQRT, y, x, 0, begin, end);
+}
+export function relu<T>(y: usize, x: usize, begin: i32, end: i32): void {
+  unaryLoop<T>(RELU, y, x, 0, begin, end);
+}
+export function sigmoid<T>(y: usize, x: usize, begin: i32, end: i32): void {
+  unaryLoop<T>(SIGMOID, y, x, 0, begin, end);
+}
+export function tanh<T>(y: usize, x: usize, begin: i32, end: i32): void {
+  unaryLoop<T>(TANH, y, x, 0, begin, end);
+}
+export function swish<T>(y: usize, x: usize, begin: i32, end: i32): void {
+  unaryLoop<T>(SWISH, y, x, 0, begin, end);
+}
+export function leakyRelu<T>(y: usize, x: usize, slope: f64, begin: i32, end: i32): void {
+  unaryLoop<T>(LEAKY, y, x, slope, begin, end);
+}
+export function scale<T>(y: usize, x: usize, factor: f64, begin: i32, end: i32): void {
+  unaryLoop<T>(SCALE, y, x, factor, begin, end);
+}
+
+const RELU_BACKWARD: i32 = 0;
+const LEAKY_BACKWARD: i32 = 1;
+const SIGMOID_BACKWARD: i32 = 2;
+const TANH_BACKWARD: i32 = 3;
+const SWISH_BACKWARD: i32 = 4;
+const MASK: i32 = 5;
+const AXPY: i32 = 6;
+
+/** d: upstream gradient (or addend); s: what the forward pass kept. */
+// @ts-ignore: decorator
+@inline
+function derive<T>(op: i32, d: v128, s: v128, parameter: v128): v128 {
+  if (op == RELU_BACKWARD) return v128.and(d, v128.gt<T>(s, zero<T>()));
+  if (op == LEAKY_BACKWARD) return v128.bitselect(v128.mul<T>(d, parameter), d, v128.lt<T>(s, zero<T>()));
+  const one = splat<T>(<T>1);
+  if (op == SIGMOID_BACKWARD) return v128.mul<T>(d, v128.mul<T>(s, v128.sub<T>(one, s)));
+  if (op == TANH_BACKWARD) return v128.mul<T>(d, v128.sub<T>(one, v128.mul<T>(s, s)));
+  if (op == SWISH_BACKWARD) {
+    const g = vsigmoid<T>(s);
+    return v128.mul<T>(d, fma<T>(v128.mul<T>(s, g), v128.sub<T>(one, g), g));
+  }
+  if (op == MASK) return v128.mul<T>(d, v128.mul<T>(s, parameter));
+  return fma<T>(parameter, s, d);
+}
+
+// @ts-ignore: decorator
+@inline
+function deriveLoop<T>(op: i32, y: usize, d: usize, s: usize, parameter: f64, begin: i32, end: i32): void {
+  const p = splat<T>(<T>parameter);
+  let i = begin;
+  for (const e = vectorEnd<T>(begin, end); i < e; i += lanes<T>()) {
+    v128.store(y + at<T>(i), derive<T>(op, v128.load(d + at<T>(i)), v128.load(s + at<T>(i)), p));
+  }
+  for (; i < end; i++) {
+    const v = derive<T>(op, v128.load_splat<T>(d + at<T>(i)), v128.load_splat<T>(s + at<T>(i)), p);
+    store<T>(y + at<T>(i), first<T>(v));
+  }
+}
+
+/** dx = dout where the output y (or the input) is positive, else 0. */
+export function reluBackward<T>(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void {
+  deriveLoop<T>(RELU_BACKWARD, dx, dout, y, 0, begin, end);
+}
+export function leakyReluBackward<T>(dx: usize, dout: usize, x: usize, slope: f64, begin: i32, end: i32): void {
+  deriveLoop<T>(LEAKY_BACKWARD, dx, dout, x, slope, begin, end);
+}
+/** y: the output of the forward pass. */
+export function sigmoidBackward<T>(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void {
+  deriveLoop<T>(SIGMOID_BACKWARD, dx, dout, y, 0, begin, end);
+}
+/** y: the output of the forward pass. */
+export function tanhBackward<T>(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void {
+  deriveLoop<T>(TANH_BACKWARD, dx, dout, y, 0, begin, end);
+}
+/** x: the input of the forward pass. */
+export function swishBackward<T>(dx: usize, dout: usize, x: usize, begin: i32, end: i32): void {
+  deriveLoop<T>(SWISH_BACKWARD, dx, dout, x, 0, begin, end);
+}
+/** y = x * (mask * factor): inverted dropout, forward and backward. */
+export function mask<T>(y: usize, x: usize, m: usize, factor: f64, begin: i32, end: i32): void {
+  deriveLoop<T>(MASK, y, x, m, factor, begin, end);
+}
+/** y = x + a * s */
+export function axpy<T>(y: usize, x: usize, s: usize, a: f64, begin: i32, end: i32): void {
+  deriveLoop<T>(AXPY, y, x, s, a, begin, end);
+}
+
+/** m = 1 where u < p, else 0. u: float64 draws from [0, 1). */
+export function below<T>(m: usize, u: usize, p: f64, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i++) store<T>(m + at<T>(i), <T>(load<f64>(u + at<f64>(i)) < p ? 1 : 0));
+}
+
+export function fill<T>(y: usize, value: f64, begin: i32, end: i32): void {
+  const v = splat<T>(<T>value);
+  let i = begin;
+  for (const e = vectorEnd<T>(begin, end); i < e; i += lanes<T>()) v128.store(y + at<T>(i), v);
+  for (; i < end; i++) store<T>(y + at<T>(i), <T>value);
+}
+
+/** y of type D from x of type S. Numbers become int32 by truncation towards zero, saturating. */
+export function convert<D, S>(y: usize, x: usize, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i++) {
+    store<D>(y + at<D>(i), <D>load<S>(x + at<S>(i)));
+  }
+}
+
+/** Rows [begin, end) of y (type D): row i is row index[i] of x (type S), `width` elements. */
+export function gather<D, S>(y: usize, x: usize, index: usize, width: i32, begin: i32, end: i32): void {
+  for (let i = begin; i < end; i++) {
+    const to = y + at<D>(width) * i;
+    const from = x + at<S>(width) * load<i32>(index + at<i32>(i));
+    if (sizeof<D>() == sizeof<S>()) memory.copy(to, from, at<D>(width));
+    else convert<D, S>(to, from, 0, width);
+  }
+}
+
+/**
+ * y[a][b][c][d] = x at strides s0..s3 (elements): a transposed copy of up to four axes, any type of the size of T.
+ * Outputs [begin, end) of the first axis.
+ */
+export function permute<T>(
+  y: usize, x: usize, n1: i32, n2: i32, n3: i32, s0: i32, s1: i32, s2: i32, s3: i32, begin: i32, end: i32,
+): void {
+  y += at<T>(n1) * n2 * n3 * begin;
+  const step = at<T>(s3);
+  for (let a = begin; a < end; a++) {
+    for (let b = 0; b < n1; b++) {
+      for (let c = 0; c < n2; c++) {
+        let p = x + at<T>(s0) * a + at<T>(s1) * b + at<T>(s2) * c;
+        for (let d = 0; d < n3; d++, p += step, y += sizeof<T>()) store<T>(y, load<T>(p));
+      }
+    }
+  }
+}

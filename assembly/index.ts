@@ -1,0 +1,138 @@
+/**
+ * The exports of every binary: one line per kernel and element type, nothing else. `F32` and `F64` name the type;
+ * TypeScript's kernels.ts is their only caller.
+ */
+import { KC, NC, THREAD_SCRATCH_BYTES } from './blocks';
+import * as gemm from './gemm';
+import * as elementwise from './elementwise';
+import * as reduce from './reduce';
+import * as norm from './norm';
+import * as loss from './loss';
+import * as optim from './optim';
+import * as random from './random';
+
+// gemm
+export function gemmF32(C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32, ldc: i32, flags: i32, scratch: usize): void { gemm.gemm<f32>(C, A, B, bias, M, N, K, rsA, csA, rsB, csB, ldc, flags, scratch); }
+export function gemmF64(C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32, ldc: i32, flags: i32, scratch: usize): void { gemm.gemm<f64>(C, A, B, bias, M, N, K, rsA, csA, rsB, csB, ldc, flags, scratch); }
+export function gemmPackF32(packed: usize, B: usize, N: i32, K: i32, rsB: i32, csB: i32, begin: i32, end: i32): void { gemm.gemmPack<f32>(packed, B, N, K, rsB, csB, begin, end); }
+export function gemmPackF64(packed: usize, B: usize, N: i32, K: i32, rsB: i32, csB: i32, begin: i32, end: i32): void { gemm.gemmPack<f64>(packed, B, N, K, rsB, csB, begin, end); }
+export function gemmRowsF32(C: usize, A: usize, packed: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, ldc: i32, flags: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { gemm.gemmRows<f32>(C, A, packed, bias, M, N, K, rsA, csA, ldc, flags, scratch, begin, end, thread); }
+export function gemmRowsF64(C: usize, A: usize, packed: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, ldc: i32, flags: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { gemm.gemmRows<f64>(C, A, packed, bias, M, N, K, rsA, csA, ldc, flags, scratch, begin, end, thread); }
+
+// elementwise
+export function binaryF32(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void { elementwise.binary<f32>(y, a, b, op, sa, sb, begin, end); }
+export function binaryF64(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void { elementwise.binary<f64>(y, a, b, op, sa, sb, begin, end); }
+export function expF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.exp<f32>(y, x, begin, end); }
+export function expF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.exp<f64>(y, x, begin, end); }
+export function logF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.log<f32>(y, x, begin, end); }
+export function logF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.log<f64>(y, x, begin, end); }
+export function sqrtF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.sqrt<f32>(y, x, begin, end); }
+export function sqrtF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.sqrt<f64>(y, x, begin, end); }
+export function reluF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.relu<f32>(y, x, begin, end); }
+export function reluF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.relu<f64>(y, x, begin, end); }
+export function sigmoidF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.sigmoid<f32>(y, x, begin, end); }
+export function sigmoidF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.sigmoid<f64>(y, x, begin, end); }
+export function tanhF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.tanh<f32>(y, x, begin, end); }
+export function tanhF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.tanh<f64>(y, x, begin, end); }
+export function swishF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.swish<f32>(y, x, begin, end); }
+export function swishF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.swish<f64>(y, x, begin, end); }
+export function leakyReluF32(y: usize, x: usize, slope: f64, begin: i32, end: i32): void { elementwise.leakyRelu<f32>(y, x, slope, begin, end); }
+export function leakyReluF64(y: usize, x: usize, slope: f64, begin: i32, end: i32): void { elementwise.leakyRelu<f64>(y, x, slope, begin, end); }
+export function scaleF32(y: usize, x: usize, factor: f64, begin: i32, end: i32): void { elementwise.scale<f32>(y, x, factor, begin, end); }
+export function scaleF64(y: usize, x: usize, factor: f64, begin: i32, end: i32): void { elementwise.scale<f64>(y, x, factor, begin, end); }
+export function reluBackwardF32(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.reluBackward<f32>(dx, dout, y, begin, end); }
+export function reluBackwardF64(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.reluBackward<f64>(dx, dout, y, begin, end); }
+export function leakyReluBackwardF32(dx: usize, dout: usize, x: usize, slope: f64, begin: i32, end: i32): void { elementwise.leakyReluBackward<f32>(dx, dout, x, slope, begin, end); }
+export function leakyReluBackwardF64(dx: usize, dout: usize, x: usize, slope: f64, begin: i32, end: i32): void { elementwise.leakyReluBackward<f64>(dx, dout, x, slope, begin, end); }
+export function sigmoidBackwardF32(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.sigmoidBackward<f32>(dx, dout, y, begin, end); }
+export function sigmoidBackwardF64(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.sigmoidBackward<f64>(dx, dout, y, begin, end); }
+export function tanhBackwardF32(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.tanhBackward<f32>(dx, dout, y, begin, end); }
+export function tanhBackwardF64(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.tanhBackward<f64>(dx, dout, y, begin, end); }
+export function swishBackwardF32(dx: usize, dout: usize, x: usize, begin: i32, end: i32): void { elementwise.swishBackward<f32>(dx, dout, x, begin, end); }
+export function swishBackwardF64(dx: usize, dout: usize, x: usize, begin: i32, end: i32): void { elementwise.swishBackward<f64>(dx, dout, x, begin, end); }
+export function maskF32(y: usize, x: usize, m: usize, factor: f64, begin: i32, end: i32): void { elementwise.mask<f32>(y, x, m, factor, begin, end); }
+export function maskF64(y: usize, x: usize, m: usize, factor: f64, begin: i32, end: i32): void { elementwise.mask<f64>(y, x, m, factor, begin, end); }
+export function axpyF32(y: usize, x: usize, s: usize, a: f64, begin: i32, end: i32): void { elementwise.axpy<f32>(y, x, s, a, begin, end); }
+export function axpyF64(y: usize, x: usize, s: usize, a: f64, begin: i32, end: i32): void { elementwise.axpy<f64>(y, x, s, a, begin, end); }
+export function belowF32(m: usize, u: usize, p: f64, begin: i32, end: i32): void { elementwise.below<f32>(m, u, p, begin, end); }
+export function belowF64(m: usize, u: usize, p: f64, begin: i32, end: i32): void { elementwise.below<f64>(m, u, p, begin, end); }
+export function fillF32(y: usize, value: f64, begin: i32, end: i32): void { elementwise.fill<f32>(y, value, begin, end); }
+export function fillF64(y: usize, value: f64, begin: i32, end: i32): void { elementwise.fill<f64>(y, value, begin, end); }
+export function binaryI32(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void { elementwise.binaryI32(y, a, b, op, sa, sb, begin, end); }
+export function convertF32F64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.convert<f32, f64>(y, x, begin, end); }
+export function convertF32I32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.convert<f32, i32>(y, x, begin, end); }
+export function convertF64F32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.convert<f64, f32>(y, x, begin, end); }
+export function convertF64I32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.convert<f64, i32>(y, x, begin, end); }
+export function convertI32F32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.convert<i32, f32>(y, x, begin, end); }
+export function convertI32F64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.convert<i32, f64>(y, x, begin, end); }
+export function gatherF32F32(y: usize, x: usize, index: usize, width: i32, begin: i32, end: i32): void { elementwise.gather<f32, f32>(y, x, index, width, begin, end); }
+export function gatherF32F64(y: usize, x: usize, index: usize, width: i32, begin: i32, end: i32): void { elementwise.gather<f32, f64>(y, x, index, width, begin, end); }
+export function gatherF64F32(y: usize, x: usize, index: usize, width: i32, begin: i32, end: i32): void { elementwise.gather<f64, f32>(y, x, index, width, begin, end); }
+export function gatherF64F64(y: usize, x: usize, index: usize, width: i32, begin: i32, end: i32): void { elementwise.gather<f64, f64>(y, x, index, width, begin, end); }
+export function gatherI32I32(y: usize, x: usize, index: usize, width: i32, begin: i32, end: i32): void { elementwise.gather<i32, i32>(y, x, index, width, begin, end); }
+export function permute32(y: usize, x: usize, n1: i32, n2: i32, n3: i32, s0: i32, s1: i32, s2: i32, s3: i32, begin: i32, end: i32): void { elementwise.permute<f32>(y, x, n1, n2, n3, s0, s1, s2, s3, begin, end); }
+export function permute64(y: usize, x: usize, n1: i32, n2: i32, n3: i32, s0: i32, s1: i32, s2: i32, s3: i32, begin: i32, end: i32): void { elementwise.permute<f64>(y, x, n1, n2, n3, s0, s1, s2, s3, begin, end); }
+
+// reduce
+export function reduceF32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<f32>(y, x, op, factor, n, inner, begin, end); }
+export function reduceF64(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<f64>(y, x, op, factor, n, inner, begin, end); }
+export function reduceDeviationsF32(y: usize, x: usize, mean: usize, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduceDeviations<f32>(y, x, mean, factor, n, inner, begin, end); }
+export function reduceDeviationsF64(y: usize, x: usize, mean: usize, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduceDeviations<f64>(y, x, mean, factor, n, inner, begin, end); }
+export function argmaxF32(y: usize, x: usize, sign: i32, n: i32, inner: i32, begin: i32, end: i32): void { reduce.argmax<f32>(y, x, sign, n, inner, begin, end); }
+export function argmaxF64(y: usize, x: usize, sign: i32, n: i32, inner: i32, begin: i32, end: i32): void { reduce.argmax<f64>(y, x, sign, n, inner, begin, end); }
+export function columnSumsF32(y: usize, x: usize, rows: i32, columns: i32, begin: i32, end: i32): void { reduce.columnSums<f32>(y, x, rows, columns, begin, end); }
+export function columnSumsF64(y: usize, x: usize, rows: i32, columns: i32, begin: i32, end: i32): void { reduce.columnSums<f64>(y, x, rows, columns, begin, end); }
+export function columnDotsF32(y: usize, a: usize, b: usize, rows: i32, columns: i32, begin: i32, end: i32): void { reduce.columnDots<f32>(y, a, b, rows, columns, begin, end); }
+export function columnDotsF64(y: usize, a: usize, b: usize, rows: i32, columns: i32, begin: i32, end: i32): void { reduce.columnDots<f64>(y, a, b, rows, columns, begin, end); }
+export function decayF32(dw: usize, partial: usize, w: usize, reg: f64, n: i32, begin: i32, end: i32): void { reduce.decay<f32>(dw, partial, w, reg, n, begin, end); }
+export function decayF64(dw: usize, partial: usize, w: usize, reg: f64, n: i32, begin: i32, end: i32): void { reduce.decay<f64>(dw, partial, w, reg, n, begin, end); }
+export function reduceI32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<i32>(y, x, op, factor, n, inner, begin, end); }
+export function argmaxI32(y: usize, x: usize, sign: i32, n: i32, inner: i32, begin: i32, end: i32): void { reduce.argmax<i32>(y, x, sign, n, inner, begin, end); }
+
+// norm
+export function batchnormTrainF32(out: usize, xhat: usize, invStd: usize, runningMean: usize, runningVar: usize, x: usize, gamma: usize, beta: usize, eps: f64, momentum: f64, N: i32, D: i32, begin: i32, end: i32): void { norm.batchnormTrain<f32>(out, xhat, invStd, runningMean, runningVar, x, gamma, beta, eps, momentum, N, D, begin, end); }
+export function batchnormTrainF64(out: usize, xhat: usize, invStd: usize, runningMean: usize, runningVar: usize, x: usize, gamma: usize, beta: usize, eps: f64, momentum: f64, N: i32, D: i32, begin: i32, end: i32): void { norm.batchnormTrain<f64>(out, xhat, invStd, runningMean, runningVar, x, gamma, beta, eps, momentum, N, D, begin, end); }
+export function batchnormTestF32(out: usize, xhat: usize, invStd: usize, x: usize, gamma: usize, beta: usize, runningMean: usize, runningVar: usize, eps: f64, N: i32, D: i32, begin: i32, end: i32): void { norm.batchnormTest<f32>(out, xhat, invStd, x, gamma, beta, runningMean, runningVar, eps, N, D, begin, end); }
+export function batchnormTestF64(out: usize, xhat: usize, invStd: usize, x: usize, gamma: usize, beta: usize, runningMean: usize, runningVar: usize, eps: f64, N: i32, D: i32, begin: i32, end: i32): void { norm.batchnormTest<f64>(out, xhat, invStd, x, gamma, beta, runningMean, runningVar, eps, N, D, begin, end); }
+export function batchnormBackwardStepsF32(dx: usize, dgamma: usize, dbeta: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, N: i32, D: i32, begin: i32, end: i32): void { norm.batchnormBackwardSteps<f32>(dx, dgamma, dbeta, dout, xhat, invStd, gamma, N, D, begin, end); }
+export function batchnormBackwardStepsF64(dx: usize, dgamma: usize, dbeta: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, N: i32, D: i32, begin: i32, end: i32): void { norm.batchnormBackwardSteps<f64>(dx, dgamma, dbeta, dout, xhat, invStd, gamma, N, D, begin, end); }
+export function batchnormBackwardF32(dx: usize, dgamma: usize, dbeta: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, N: i32, D: i32, begin: i32, end: i32): void { norm.batchnormBackward<f32>(dx, dgamma, dbeta, dout, xhat, invStd, gamma, N, D, begin, end); }
+export function batchnormBackwardF64(dx: usize, dgamma: usize, dbeta: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, N: i32, D: i32, begin: i32, end: i32): void { norm.batchnormBackward<f64>(dx, dgamma, dbeta, dout, xhat, invStd, gamma, N, D, begin, end); }
+export function batchnormBackwardTestF32(dx: usize, dgamma: usize, dbeta: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, N: i32, D: i32, begin: i32, end: i32): void { norm.batchnormBackwardTest<f32>(dx, dgamma, dbeta, dout, xhat, invStd, gamma, N, D, begin, end); }
+export function batchnormBackwardTestF64(dx: usize, dgamma: usize, dbeta: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, N: i32, D: i32, begin: i32, end: i32): void { norm.batchnormBackwardTest<f64>(dx, dgamma, dbeta, dout, xhat, invStd, gamma, N, D, begin, end); }
+export function layernormForwardF32(out: usize, xhat: usize, invStd: usize, x: usize, gamma: usize, beta: usize, eps: f64, D: i32, begin: i32, end: i32): void { norm.layernormForward<f32>(out, xhat, invStd, x, gamma, beta, eps, D, begin, end); }
+export function layernormForwardF64(out: usize, xhat: usize, invStd: usize, x: usize, gamma: usize, beta: usize, eps: f64, D: i32, begin: i32, end: i32): void { norm.layernormForward<f64>(out, xhat, invStd, x, gamma, beta, eps, D, begin, end); }
+export function layernormBackwardF32(dx: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, D: i32, begin: i32, end: i32): void { norm.layernormBackward<f32>(dx, dout, xhat, invStd, gamma, D, begin, end); }
+export function layernormBackwardF64(dx: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, D: i32, begin: i32, end: i32): void { norm.layernormBackward<f64>(dx, dout, xhat, invStd, gamma, D, begin, end); }
+
+// loss
+export function softmaxLossF32(losses: usize, dx: usize, x: usize, y: usize, smoothing: f64, N: i32, C: i32, begin: i32, end: i32): void { loss.softmaxLoss<f32>(losses, dx, x, y, smoothing, N, C, begin, end); }
+export function softmaxLossF64(losses: usize, dx: usize, x: usize, y: usize, smoothing: f64, N: i32, C: i32, begin: i32, end: i32): void { loss.softmaxLoss<f64>(losses, dx, x, y, smoothing, N, C, begin, end); }
+export function svmLossF32(losses: usize, dx: usize, x: usize, y: usize, delta: f64, N: i32, C: i32, begin: i32, end: i32): void { loss.svmLoss<f32>(losses, dx, x, y, delta, N, C, begin, end); }
+export function svmLossF64(losses: usize, dx: usize, x: usize, y: usize, delta: f64, N: i32, C: i32, begin: i32, end: i32): void { loss.svmLoss<f64>(losses, dx, x, y, delta, N, C, begin, end); }
+export function sumF64(x: usize, n: i32): f64 { return loss.sumF64(x, n); }
+
+// optim
+export function sgdF32(w: usize, dw: usize, rate: f64, begin: i32, end: i32): void { optim.sgd<f32>(w, dw, rate, begin, end); }
+export function sgdF64(w: usize, dw: usize, rate: f64, begin: i32, end: i32): void { optim.sgd<f64>(w, dw, rate, begin, end); }
+export function momentumF32(w: usize, dw: usize, velocity: usize, rate: f64, mu: f64, nesterov: i32, begin: i32, end: i32): void { optim.momentum<f32>(w, dw, velocity, rate, mu, nesterov, begin, end); }
+export function momentumF64(w: usize, dw: usize, velocity: usize, rate: f64, mu: f64, nesterov: i32, begin: i32, end: i32): void { optim.momentum<f64>(w, dw, velocity, rate, mu, nesterov, begin, end); }
+export function rmspropF32(w: usize, dw: usize, cache: usize, rate: f64, decay: f64, take: f64, eps: f64, begin: i32, end: i32): void { optim.rmsprop<f32>(w, dw, cache, rate, decay, take, eps, begin, end); }
+export function rmspropF64(w: usize, dw: usize, cache: usize, rate: f64, decay: f64, take: f64, eps: f64, begin: i32, end: i32): void { optim.rmsprop<f64>(w, dw, cache, rate, decay, take, eps, begin, end); }
+export function adamF32(w: usize, dw: usize, m: usize, v: usize, rate: f64, beta1: f64, beta2: f64, eps: f64, correction1: f64, correction2: f64, shrink: f64, begin: i32, end: i32): void { optim.adam<f32>(w, dw, m, v, rate, beta1, beta2, eps, correction1, correction2, shrink, begin, end); }
+export function adamF64(w: usize, dw: usize, m: usize, v: usize, rate: f64, beta1: f64, beta2: f64, eps: f64, correction1: f64, correction2: f64, shrink: f64, begin: i32, end: i32): void { optim.adam<f64>(w, dw, m, v, rate, beta1, beta2, eps, correction1, correction2, shrink, begin, end); }
+
+// random
+export function randomPrepare(block: usize): void { random.randomPrepare(block); }
+export function randomUniformF32(out: usize, state: usize, low: f64, range: f64, n: i32): void { random.randomUniform<f32>(out, state, low, range, n); }
+export function randomUniformF64(out: usize, state: usize, low: f64, range: f64, n: i32): void { random.randomUniform<f64>(out, state, low, range, n); }
+export function randomNormalF32(out: usize, state: usize, loc: f64, scale: f64, n: i32): void { random.randomNormal<f32>(out, state, loc, scale, n); }
+export function randomNormalF64(out: usize, state: usize, loc: f64, scale: f64, n: i32): void { random.randomNormal<f64>(out, state, loc, scale, n); }
+export function randomIntegersI32(out: usize, state: usize, low: f64, high: f64, bits: i32, n: i32): void { random.randomIntegers<i32>(out, state, low, high, bits, n); }
+export function randomIntegersF64(out: usize, state: usize, low: f64, high: f64, bits: i32, n: i32): void { random.randomIntegers<f64>(out, state, low, high, bits, n); }
+export function randomShuffle(x: usize, state: usize, rowBytes: i32, n: i32): void { random.randomShuffle(x, state, rowBytes, n); }
+export function randomPermutation(out: usize, state: usize, n: i32): void { random.randomPermutation(out, state, n); }
+
+/** Bytes of scratch that the matrix product needs: for packed B on one thread, and for each thread's rows. */
+export function gemmScratchBytes(): i32 { return KC * (NC + 8) * 8; }
+export function threadScratchBytes(): i32 { return <i32>THREAD_SCRATCH_BYTES; }

@@ -1,0 +1,185 @@
+/**
+ * Sums, extremes and their positions. A reduction is never split between threads: one range of outputs, each summed in
+ * one fixed order.
+ */
+import { at, first, fma, lanes, splat, sumLanes, zero } from './lanes';
+
+const SUM: i32 = 0;
+const MAX: i32 = 1;
+const MIN: i32 = 2;
+const SQUARES: i32 = 3;
+
+// @ts-ignore: decorator
+@inline
+function reduceOne<T>(x: usize, n: i32, step: usize, op: i32): f64 {
+  if (op == SUM || op == SQUARES) {
+    let sum: f64 = 0;
+    for (let i = 0; i < n; i++, x += step) {
+      const v = <f64>load<T>(x);
+      sum += op == SUM ? v : v * v;
+    }
+    return sum;
+  }
+  let best = load<T>(x);
+  for (let i = 1; i < n; i++) {
+    x += step;
+    const v = load<T>(x);
+    // NaN wins, as in NumPy.
+    if ((op == MAX ? v > best : v < best) || v != v) best = v;
+  }
+  return <f64>best;
+}
+
+/**
+ * y[o, i] over the middle axis of x (outer, n, inner): op 0 sum, 1 max, 2 min, 3 sum of squares. Sums are kept in
+ * float64. Outputs [begin, end) of outer * inner. factor multiplies each result (1 / n for a mean).
+ */
+export function reduce<T>(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void {
+  const step = at<T>(inner);
+  for (let u = begin; u < end; u++) {
+    const o = u / inner;
+    const p = x + step * n * o + at<T>(u - o * inner);
+    let r: f64 = 0;
+    if (op == SUM) r = reduceOne<T>(p, n, step, SUM) * factor;
+    else if (op == MAX) r = reduceOne<T>(p, n, step, MAX);
+    else if (op == MIN) r = reduceOne<T>(p, n, step, MIN);
+    else r = reduceOne<T>(p, n, step, SQUARES) * factor;
+    store<T>(y + at<T>(u), <T>r);
+  }
+}
+
+/** Like reduce: sum over n of (x - mean)^2, times factor. mean: one element per output. */
+export function reduceDeviations<T>(
+  y: usize, x: usize, mean: usize, factor: f64, n: i32, inner: i32, begin: i32, end: i32,
+): void {
+  const step = at<T>(inner);
+  for (let u = begin; u < end; u++) {
+    const o = u / inner;
+    let p = x + step * n * o + at<T>(u - o * inner);
+    const m = <f64>load<T>(mean + at<T>(u));
+    let sum: f64 = 0;
+    for (let i = 0; i < n; i++, p += step) {
+      const d = <f64>load<T>(p) - m;
+      sum += d * d;
+    }
+    store<T>(y + at<T>(u), <T>(sum * factor));
+  }
+}
+
+/** int32 y[o, i] = first position of the maximum (sign 1) or minimum (sign -1) along n; the first NaN wins. */
+export function argmax<T>(y: usize, x: usize, sign: i32, n: i32, inner: i32, begin: i32, end: i32): void {
+  const step = at<T>(inner);
+  for (let u = begin; u < end; u++) {
+    const o = u / inner;
+    let p = x + step * n * o + at<T>(u - o * inner);
+    let best = load<T>(p);
+    let where = 0;
+    for (let i = 1; i < n && best == best; i++) {
+      p += step;
+      const v = load<T>(p);
+      if ((sign > 0 ? v > best : v < best) || v != v) {
+        best = v;
+        where = i;
+      }
+    }
+    store<i32>(y + at<i32>(u), where);
+  }
+}
+
+/** y[j] = sum over i of x[i, j], columns [begin, end) of x (rows, columns): the gradient of a bias. */
+export function columnSums<T>(y: usize, x: usize, rows: i32, columns: i32, begin: i32, end: i32): void {
+  const step = at<T>(columns);
+  let j = begin;
+  // Four vectors side by side: one cache line of each row at a time.
+  for (; j + 4 * lanes<T>() <= end; j += 4 * lanes<T>()) {
+    let s0 = zero<T>();
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    let p = x + at<T>(j);
+    for (let i = 0; i < rows; i++, p += step) {
+      s0 = v128.add<T>(s0, v128.load(p));
+      s1 = v128.add<T>(s1, v128.load(p, 16));
+      s2 = v128.add<T>(s2, v128.load(p, 32));
+      s3 = v128.add<T>(s3, v128.load(p, 48));
+    }
+    const q = y + at<T>(j);
+    v128.store(q, s0);
+    v128.store(q, s1, 16);
+    v128.store(q, s2, 32);
+    v128.store(q, s3, 48);
+  }
+  for (; j < end; j++) {
+    let s = <T>0;
+    let p = x + at<T>(j);
+    for (let i = 0; i < rows; i++, p += step) s = <T>(s + load<T>(p));
+    store<T>(y + at<T>(j), s);
+  }
+}
+
+/** y[j] = sum over i of a[i, j] * b[i, j], columns [begin, end): the gradient of gamma. */
+export function columnDots<T>(y: usize, a: usize, b: usize, rows: i32, columns: i32, begin: i32, end: i32): void {
+  const step = at<T>(columns);
+  let j = begin;
+  for (; j + 2 * lanes<T>() <= end; j += 2 * lanes<T>()) {
+    let s0 = zero<T>();
+    let s1 = s0;
+    let p: usize = at<T>(j);
+    for (let i = 0; i < rows; i++, p += step) {
+      s0 = fma<T>(v128.load(a + p), v128.load(b + p), s0);
+      s1 = fma<T>(v128.load(a + p, 16), v128.load(b + p, 16), s1);
+    }
+    v128.store(y + at<T>(j), s0);
+    v128.store(y + at<T>(j), s1, 16);
+  }
+  for (; j < end; j++) {
+    let s = zero<T>();
+    let p: usize = at<T>(j);
+    for (let i = 0; i < rows; i++, p += step) s = fma<T>(v128.load_splat<T>(a + p), v128.load_splat<T>(b + p), s);
+    store<T>(y + at<T>(j), first<T>(s));
+  }
+}
+
+/** Elements summed into one partial result of `decay`: a fixed size, so that the sum is the same for any threads. */
+const DECAY_CHUNK: i32 = 4096;
+
+/**
+ * L2 regularisation in one pass over the weights. For chunk c in [begin, end): dw += reg * w, and partial[c] (float64) =
+ * the sum of w^2 over the chunk. dw may be 0 for the sum alone.
+ */
+export function decay<T>(dw: usize, partial: usize, w: usize, reg: f64, n: i32, begin: i32, end: i32): void {
+  const r = splat<T>(<T>reg);
+  for (let c = begin; c < end; c++) {
+    const to = min(n, (c + 1) * DECAY_CHUNK);
+    let s0 = zero<T>();
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    let i = c * DECAY_CHUNK;
+    for (; i + 4 * lanes<T>() <= to; i += 4 * lanes<T>()) {
+      const p = w + at<T>(i);
+      const w0 = v128.load(p);
+      const w1 = v128.load(p, 16);
+      const w2 = v128.load(p, 32);
+      const w3 = v128.load(p, 48);
+      s0 = fma<T>(w0, w0, s0);
+      s1 = fma<T>(w1, w1, s1);
+      s2 = fma<T>(w2, w2, s2);
+      s3 = fma<T>(w3, w3, s3);
+      if (dw) {
+        const d = dw + at<T>(i);
+        v128.store(d, fma<T>(r, w0, v128.load(d)));
+        v128.store(d, fma<T>(r, w1, v128.load(d, 16)), 16);
+        v128.store(d, fma<T>(r, w2, v128.load(d, 32)), 32);
+        v128.store(d, fma<T>(r, w3, v128.load(d, 48)), 48);
+      }
+    }
+    let sum = <f64>sumLanes<T>(v128.add<T>(v128.add<T>(s0, s1), v128.add<T>(s2, s3)));
+    for (; i < to; i++) {
+      const v = v128.load_splat<T>(w + at<T>(i));
+      sum += <f64>first<T>(v) * <f64>first<T>(v);
+      if (dw) store<T>(dw + at<T>(i), first<T>(fma<T>(r, v, v128.load_splat<T>(dw + at<T>(i)))));
+    }
+    store<f64>(partial + at<f64>(c), sum);
+  }
+}

@@ -1,0 +1,82 @@
+/** The affine (fully connected) layer, out = x w + b. */
+import { checkFloat } from '../arithmetic.js';
+import { formatShape, ShapeError } from '../errors.js';
+import * as kernels from '../kernels.js';
+import { productText } from '../shape.js';
+import { empty, type Tensor } from '../tensor.js';
+import { checkBatch, checkCache, checkDout, checkLike } from './checks.js';
+
+export class AffineCache {
+  constructor(
+    readonly x: Tensor,
+    readonly w: Tensor,
+    /** Elements of one example: the product of x's axes after the first. */
+    readonly D: number,
+    readonly M: number,
+  ) {}
+}
+
+/** Checks x (N, d1, …, dk), w (D, M) with D = d1 · … · dk, b (M); returns N, D and M. */
+export function checkAffine(where: string, x: unknown, w: unknown, b: unknown): { N: number; D: number; M: number } {
+  const input = checkBatch(where, 'x', x);
+  const weights = checkFloat(where, 'w', w, input.dtype);
+  const N = input.shape[0] as number;
+  const dims = input.shape.slice(1);
+  const D = dims.reduce((a, n) => a * n, 1);
+  if (weights.rank !== 2 || weights.shape[0] !== D) {
+    const hint = `D is ${productText(dims) || '1'} from x ${formatShape(input.shape)}`;
+    throw new ShapeError({
+      where,
+      argument: 'w',
+      rule: `(D, M) with D = ${D}`,
+      value: formatShape(weights.shape),
+      hint,
+    });
+  }
+  const M = weights.shape[1] as number;
+  checkLike(where, 'b', b, [M], input, '(M,)', `M is the second axis of w ${formatShape(weights.shape)}`);
+  return { N, D, M };
+}
+
+/**
+ * out (N, M) = x w + b.
+ *
+ * @param x (N, d1, …, dk), each example read as a row of D = d1 · … · dk numbers
+ * @param w (D, M)
+ * @param b (M)
+ * @returns [out, cache]
+ * @throws ShapeError, DTypeError
+ */
+export function affineForward(x: Tensor, w: Tensor, b: Tensor): [Tensor, AffineCache] {
+  const { N, D, M } = checkAffine('affineForward', x, w, b);
+  const out = empty([N, M], x.dtype);
+  kernels.gemm(out, x, w, N, M, D, { bias: b });
+  return [out, new AffineCache(x, w, D, M)];
+}
+
+/**
+ * @param dout (N, M)
+ * @returns [dx, dw, db] with the shapes of x, w and b: dx = dout wᵀ, dw = xᵀ dout, db = the sum of dout's rows
+ */
+export function affineBackward(dout: Tensor, cache: AffineCache): [Tensor, Tensor, Tensor] {
+  return affineGradients(dout, cache, true) as [Tensor, Tensor, Tensor];
+}
+
+/** affineBackward; without needDx the gradient of the input is left out, which saves the first layer of a net a product. */
+export function affineGradients(
+  dout: Tensor,
+  cache: AffineCache,
+  needDx: boolean,
+): [Tensor | undefined, Tensor, Tensor] {
+  const { x, w, D, M } = checkCache('affineBackward', cache, AffineCache, 'affineForward');
+  const N = x.shape[0] as number;
+  checkDout('affineBackward', dout, { shape: [N, M], dtype: x.dtype });
+  const dw = empty([D, M], x.dtype);
+  kernels.gemm(dw, x, dout, D, M, N, { transA: true });
+  const db = empty([M], x.dtype);
+  kernels.columnSums(db, dout);
+  if (!needDx) return [undefined, dw, db];
+  const dx = empty(x.shape, x.dtype);
+  kernels.gemm(dx, dout, w, N, D, M, { transB: true });
+  return [dx, dw, db];
+}

@@ -1,0 +1,189 @@
+/**
+ * Every layer as data: what goes in, what comes out, which sizes to try. Tests and documentation walk this table, so a
+ * new row is tested for free. It holds names, not functions: importing it costs nothing and tests use the built package.
+ */
+import type { Shape } from '../shape.js';
+import type * as activations from './activations.js';
+import type * as affine from './affine.js';
+import type * as dropout from './dropout.js';
+import type * as losses from './losses.js';
+import type * as norm from './norm.js';
+import type * as sandwiches from './sandwiches.js';
+
+type Layers = typeof activations & typeof affine & typeof dropout & typeof losses & typeof norm & typeof sandwiches;
+/** Names of functions that exist, checked by the compiler. */
+export type LayerFunction = keyof Layers;
+
+/** Letters to numbers: { N: 3, D: 5 }. */
+export type Sizes = Readonly<Record<string, number>>;
+
+export interface LayerRow {
+  forward: LayerFunction;
+  /** All ways back; each must agree with central differences. Losses return their gradient with the loss. */
+  backward: readonly LayerFunction[];
+  /** Tensor arguments of forward in order, each with its shape; backward returns their gradients in this order. */
+  inputs: Readonly<Record<string, (s: Sizes) => Shape>>;
+  /** Shape of the output; [] for a loss. */
+  out: (s: Sizes) => Shape;
+  /** Last argument of forward, made anew for every call. Tests add tensors that it needs (running averages). */
+  options?: () => Record<string, unknown>;
+  /** Label argument of a loss: labels below C for each of the N rows. */
+  labels?: { count: (s: Sizes) => number; below: (s: Sizes) => number };
+  /** Input values at which the function has a kink; test points keep away from them. */
+  kinks?: readonly number[];
+  /** Sizes to try: 1, lanes - 1, lanes + 1, 2 lanes + 3, and across a block. */
+  cases: readonly Sizes[];
+  /** Shapes that must be refused: the argument, its wrong shape for the first case, and a part of the message. */
+  refuses: readonly { argument: string; shape: Shape; message: string }[];
+  /** One line for the documentation. */
+  doc: string;
+}
+
+/** Every combination of the given sizes. */
+function ragged(axes: Readonly<Record<string, readonly number[]>>): Sizes[] {
+  return Object.entries(axes).reduce<Sizes[]>(
+    (cases, [name, sizes]) => cases.flatMap((known) => sizes.map((n) => ({ ...known, [name]: n }))),
+    [{}],
+  );
+}
+
+const matrix = (s: Sizes): Shape => [s.N as number, s.D as number];
+const row = (s: Sizes): Shape => [s.D as number];
+const MATRIX_CASES = ragged({ N: [1, 3, 5], D: [1, 3, 5, 11] });
+
+const elementwise = (forward: LayerFunction, backward: LayerFunction, doc: string, kinks?: number[]): LayerRow => ({
+  forward,
+  backward: [backward],
+  inputs: { x: matrix },
+  out: matrix,
+  ...(kinks === undefined ? {} : { kinks }),
+  cases: MATRIX_CASES,
+  refuses: [],
+  doc,
+});
+
+const AFFINE_CASES = [
+  ...ragged({ N: [1, 3], D: [1, 5, 17], M: [1, 4, 9] }),
+  { N: 6, D: 3, M: 8 },
+  { N: 5, D: 259, M: 3 },
+];
+const affineInputs = {
+  x: matrix,
+  w: (s: Sizes): Shape => [s.D as number, s.M as number],
+  b: (s: Sizes): Shape => [s.M as number],
+};
+const affineOut = (s: Sizes): Shape => [s.N as number, s.M as number];
+const affineRefuses = [
+  { argument: 'w', shape: [2, 1], message: 'w must be (D, M) with D = 1, got (2, 1); D is 1 from x (1, 1)' },
+  { argument: 'b', shape: [2], message: 'b must be (M,) = (1,), got (2,)' },
+];
+
+export const layerTable: Readonly<Record<string, LayerRow>> = {
+  affine: {
+    forward: 'affineForward',
+    backward: ['affineBackward'],
+    inputs: affineInputs,
+    out: affineOut,
+    cases: AFFINE_CASES,
+    refuses: affineRefuses,
+    doc: 'out = x w + b',
+  },
+  relu: elementwise('reluForward', 'reluBackward', 'max(0, x)', [0]),
+  leakyRelu: elementwise('leakyReluForward', 'leakyReluBackward', 'x, or slope x below 0', [0]),
+  sigmoid: elementwise('sigmoidForward', 'sigmoidBackward', '1 / (1 + e^-x)'),
+  tanh: elementwise('tanhForward', 'tanhBackward', 'tanh x', [-0.625, 0.625]),
+  swish: elementwise('swishForward', 'swishBackward', 'x sigmoid(x)'),
+  dropout: {
+    ...elementwise('dropoutForward', 'dropoutBackward', 'inverted dropout: x mask / p, p the probability of keeping'),
+    options: () => ({ p: 0.7, mode: 'train', seed: 123 }),
+  },
+  dropoutTest: {
+    ...elementwise('dropoutForward', 'dropoutBackward', 'dropout in test mode: the identity'),
+    options: () => ({ p: 0.7, mode: 'test' }),
+  },
+  batchnorm: {
+    forward: 'batchnormForward',
+    backward: ['batchnormBackward', 'batchnormBackwardAlt'],
+    inputs: { x: matrix, gamma: row, beta: row },
+    out: matrix,
+    options: () => ({ mode: 'train' }),
+    cases: ragged({ N: [2, 5, 9], D: [1, 3, 5, 11, 19] }),
+    refuses: [
+      { argument: 'x', shape: [2, 1, 1], message: 'x must be a matrix (N, D), got (2, 1, 1)' },
+      { argument: 'gamma', shape: [2], message: 'gamma must be (D,) = (1,), got (2,)' },
+      { argument: 'beta', shape: [1, 1], message: 'beta must be (D,) = (1,), got (1, 1)' },
+    ],
+    doc: 'columns normalised over the batch, then gamma xhat + beta',
+  },
+  batchnormTest: {
+    forward: 'batchnormForward',
+    backward: ['batchnormBackward', 'batchnormBackwardAlt'],
+    inputs: { x: matrix, gamma: row, beta: row },
+    out: matrix,
+    options: () => ({ mode: 'test' }),
+    cases: ragged({ N: [1, 4], D: [1, 3, 5, 11] }),
+    refuses: [],
+    doc: 'batch norm in test mode: normalised with the running averages',
+  },
+  layernorm: {
+    forward: 'layernormForward',
+    backward: ['layernormBackward'],
+    inputs: { x: matrix, gamma: row, beta: row },
+    out: matrix,
+    cases: ragged({ N: [1, 4], D: [2, 3, 5, 11, 19] }),
+    refuses: [{ argument: 'gamma', shape: [3], message: 'gamma must be (D,) = (2,), got (3,)' }],
+    doc: 'rows normalised each by itself, then gamma xhat + beta',
+  },
+  affineRelu: {
+    forward: 'affineReluForward',
+    backward: ['affineReluBackward'],
+    inputs: affineInputs,
+    out: affineOut,
+    kinks: [0],
+    cases: AFFINE_CASES,
+    refuses: affineRefuses,
+    doc: 'max(0, x w + b)',
+  },
+  affineBnRelu: {
+    forward: 'affineBnReluForward',
+    backward: ['affineBnReluBackward'],
+    inputs: { ...affineInputs, gamma: (s) => [s.M as number], beta: (s) => [s.M as number] },
+    out: affineOut,
+    options: () => ({ mode: 'train' }),
+    kinks: [0],
+    cases: ragged({ N: [3, 5], D: [4, 7], M: [1, 4, 9] }),
+    refuses: [{ argument: 'gamma', shape: [2], message: 'gamma must be (D,) = (1,), got (2,)' }],
+    doc: 'affine - batch norm - ReLU',
+  },
+  softmax: {
+    forward: 'softmaxLoss',
+    backward: [],
+    inputs: { x: (s) => [s.N as number, s.C as number] },
+    out: () => [],
+    labels: { count: (s) => s.N as number, below: (s) => s.C as number },
+    cases: ragged({ N: [1, 4], C: [1, 2, 3, 5, 10] }),
+    refuses: [{ argument: 'x', shape: [1], message: 'x must be a matrix (N, D), got (1,)' }],
+    doc: 'softmax cross-entropy, mean over the batch',
+  },
+  softmaxSmoothed: {
+    forward: 'softmaxLoss',
+    backward: [],
+    inputs: { x: (s) => [s.N as number, s.C as number] },
+    out: () => [],
+    labels: { count: (s) => s.N as number, below: (s) => s.C as number },
+    options: () => ({ labelSmoothing: 0.1 }),
+    cases: ragged({ N: [1, 4], C: [2, 3, 10] }),
+    refuses: [],
+    doc: 'softmax cross-entropy with label smoothing',
+  },
+  svm: {
+    forward: 'svmLoss',
+    backward: [],
+    inputs: { x: (s) => [s.N as number, s.C as number] },
+    out: () => [],
+    labels: { count: (s) => s.N as number, below: (s) => s.C as number },
+    cases: ragged({ N: [1, 4], C: [2, 3, 10] }),
+    refuses: [],
+    doc: 'multiclass hinge, mean over the batch',
+  },
+};
