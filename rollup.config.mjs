@@ -2,12 +2,14 @@
 //   index.js   the library, for Node, browsers and bundlers alike: no imports at all
 //   thread.js  what a worker of the thread pool runs; a file of its own because strict pages allow no blob workers
 //   cli.js     the command, which imports ./index.js rather than a second copy of it; chunks it imports lazily are dist/cli-*.js
+// They are minified; `npm run build:js -- --configPlain` leaves names and comments, for profiles and stack traces.
 // `new URL('./lanewise.simd.wasm', import.meta.url)` must reach dist/index.js unaltered, so no asset plugin may touch it.
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
+import { minify } from 'terser';
 import ts from 'typescript';
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -18,10 +20,7 @@ const { compilerOptions } = ts.parseConfigFileTextToJson(
   readFileSync(join(root, 'tsconfig.json'), 'utf8'),
 ).config;
 
-/**
- * Strips types and comments file by file: `npm run check` is where types are checked, and the documentation is in the
- * declarations. Resolves './x.js' to x.ts.
- */
+/** Strips types file by file: `npm run check` is where types are checked. Resolves './x.js' to x.ts. */
 function typescript() {
   return {
     name: 'typescript',
@@ -39,35 +38,13 @@ function typescript() {
       });
       const fault = diagnostics.find((d) => d.category === ts.DiagnosticCategory.Error);
       if (fault) this.error({ message: ts.flattenDiagnosticMessageText(fault.messageText, '\n'), pos: fault.start });
-      return { code: withoutComments(outputText), map: null };
+      return { code: outputText, map: null };
     },
   };
 }
 
-/** `text` less its comments, save those that speak to bundlers (webpackIgnore, @vite-ignore, #__PURE__). */
-function withoutComments(text) {
-  const source = ts.createSourceFile('module.js', text, ts.ScriptTarget.Latest, true);
-  const ranges = new Map();
-  const visit = (node) => {
-    if (ts.isJSDoc(node)) return;
-    const around = [ts.getLeadingCommentRanges(text, node.pos), ts.getTrailingCommentRanges(text, node.end)];
-    for (const range of around.flat()) if (range) ranges.set(range.pos, range);
-    for (const child of node.getChildren(source)) visit(child);
-  };
-  visit(source);
-  let kept = '';
-  let at = 0;
-  for (let { pos, end } of [...ranges.values()].sort((a, b) => a.pos - b.pos)) {
-    if (/^\/\*\s*(webpack|@vite|[@#]__)/.test(text.slice(pos, end))) continue;
-    // A comment that has its lines for itself takes them along.
-    const before = text.lastIndexOf('\n', pos - 1) + 1;
-    const after = text.indexOf('\n', end) + 1 || text.length;
-    if (text.slice(before, pos).trim() === '' && text.slice(end, after).trim() === '') [pos, end] = [before, after];
-    kept += text.slice(at, Math.max(at, pos));
-    at = Math.max(at, end);
-  }
-  return kept + text.slice(at);
-}
+/** Comments that outlive minifying: the notice on top, and what tells bundlers to leave an import alone. */
+const lasting = /^!|^\s*(webpack|@vite|[@#]__)/;
 
 /** The command imports the library as its users do: one runtime, whoever holds it. */
 function libraryIsExternal() {
@@ -80,42 +57,65 @@ function libraryIsExternal() {
   };
 }
 
-/** Packages found in any bundle, with their licence texts: written to dist/THIRD-PARTY.txt by the last bundle. */
-const bundled = new Map();
-function licences() {
-  return {
-    name: 'licences',
-    generateBundle(_options, bundle) {
-      for (const chunk of Object.values(bundle)) {
-        for (const [id, { renderedLength }] of Object.entries(chunk.modules ?? {})) {
-          const folder =
-            renderedLength > 0
-              ? /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+/.exec(id.replaceAll('\0', ''))?.[0]
-              : undefined;
-          if (folder) bundled.set(folder, [...(bundled.get(folder) ?? []), chunk.fileName]);
-        }
-      }
-      const notes = [...bundled].map(([folder, files]) => {
-        const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-        // The loader comes without the text; it is of the same repository and licence as the compiler.
-        const source = name === '@assemblyscript/loader' ? join(root, 'node_modules/assemblyscript') : folder;
-        const texts = readdirSync(source, { recursive: true }).filter((file) =>
-          /^(licenses[\\/])?(licen[cs]e|notice)(?!s$)[^\\/]*$/i.test(file),
-        );
-        if (texts.length === 0) this.error(`${name} is bundled but carries no licence text`);
-        const body = texts.map((file) => readFileSync(join(source, file), 'utf8').trim()).join('\n\n');
-        return `${name} ${version} (${license}), in ${[...new Set(files)].sort().join(', ')}\n\n${body}\n`;
-      });
-      const rule = `\n${'-'.repeat(80)}\n\n`;
-      writeFileSync(
-        join(dist, 'THIRD-PARTY.txt'),
-        ['Packages whose code is part of files in this folder.\n', ...notes.sort()].join(rule),
-      );
-    },
-  };
+/**
+ * Minifies, but leaves statements on lines of their own. `conditionals` would fold two `new URL(literal, import.meta.url)`
+ * into one with a computed name, which no bundler can follow.
+ */
+const minifier = {
+  name: 'minify',
+  async renderChunk(code) {
+    const { code: small } = await minify(code, {
+      module: true,
+      ecma: 2022,
+      keep_classnames: true,
+      compress: { conditionals: false },
+      format: { quote_style: 3, semicolons: false, comments: lasting },
+    });
+    return { code: small, map: null };
+  },
+};
+
+/** Folders of the packages whose code is in a chunk. */
+function packagesIn(chunk) {
+  const ids = Object.entries(chunk.modules ?? {}).filter(([, { renderedLength }]) => renderedLength > 0);
+  const folders = ids.map(([id]) => /^\0?(.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)/.exec(id)?.[1]);
+  return [...new Set(folders.filter((folder) => folder !== undefined))].sort();
+}
+const manifest = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+
+/** What stays with the code when a user's bundler takes it along. */
+function notice(chunk) {
+  const others = packagesIn(chunk).map(manifest);
+  const list = others.map(({ name, license }) => `${name}, ${license}`).join('; ');
+  return `/*! lanewise ${manifest(root).version}, MIT licence${list && `; contains ${list}`}. See THIRD-PARTY.txt */`;
 }
 
-function bundle(entry, name, { plugins = [], output = {}, external = [] } = {}) {
+/** Collects the licence texts of packages found in any bundle in dist/THIRD-PARTY.txt. */
+const bundled = new Map();
+const licences = {
+  name: 'licences',
+  generateBundle(_options, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      for (const folder of packagesIn(chunk)) bundled.set(folder, [...(bundled.get(folder) ?? []), chunk.fileName]);
+    }
+    const notes = [...bundled].map(([folder, files]) => {
+      const { name, version, license } = manifest(folder);
+      // The loader comes without the text; it is of the same repository and licence as the compiler.
+      const source = name === '@assemblyscript/loader' ? join(root, 'node_modules/assemblyscript') : folder;
+      const texts = readdirSync(source, { recursive: true }).filter((file) =>
+        /^(licenses[\\/])?(licen[cs]e|notice)(?!s$)[^\\/]*$/i.test(file),
+      );
+      if (texts.length === 0) this.error(`${name} is bundled but carries no licence text`);
+      const body = texts.map((file) => readFileSync(join(source, file), 'utf8').trim()).join('\n\n');
+      return `${name} ${version} (${license}), in ${files.sort().join(', ')}\n\n${body}\n`;
+    });
+    const rule = `\n${'-'.repeat(80)}\n\n`;
+    const title = 'Packages whose code is part of files in this folder.\n';
+    writeFileSync(join(dist, 'THIRD-PARTY.txt'), [title, ...notes.sort()].join(rule));
+  },
+};
+
+function bundle(entry, name, { plugins = [], output = {}, external = [] }) {
   return {
     input: { [name]: join(src, entry) },
     external,
@@ -123,7 +123,7 @@ function bundle(entry, name, { plugins = [], output = {}, external = [] } = {}) 
       ...plugins,
       typescript(),
       nodeResolve({ exportConditions: ['import', 'default'], preferBuiltins: true }),
-      licences(),
+      licences,
     ],
     output: { dir: dist, format: 'es', entryFileNames: '[name].js', ...output },
     onwarn(warning) {
@@ -136,19 +136,25 @@ function bundle(entry, name, { plugins = [], output = {}, external = [] } = {}) 
 }
 
 const node = [...builtinModules, ...builtinModules.map((m) => `node:${m}`)];
-const has = (file) => existsSync(join(src, file));
 
-export default [
-  bundle('index.ts', 'index', { output: { inlineDynamicImports: true } }),
-  has('runtime/thread.ts') && bundle('runtime/thread.ts', 'thread', { output: { inlineDynamicImports: true } }),
-  has('cli/main.ts') &&
+/** The bundles; `configPlain` is the command line's --configPlain. */
+export default ({ configPlain = false }) => {
+  const minified = configPlain ? [] : [minifier];
+  return [
+    bundle('index.ts', 'index', { plugins: minified, output: { inlineDynamicImports: true, banner: notice } }),
+    // With no import or export of its own it would look like CommonJS to tools.
+    bundle('runtime/thread.ts', 'thread', {
+      plugins: minified,
+      output: { inlineDynamicImports: true, banner: notice, footer: 'export {};' },
+    }),
     bundle('cli/main.ts', 'cli', {
       external: node,
-      plugins: [libraryIsExternal()],
+      plugins: [libraryIsExternal(), ...minified],
       output: {
         chunkFileNames: 'cli-[name].js',
-        banner: (chunk) => (chunk.isEntry ? '#!/usr/bin/env node' : ''),
+        banner: (chunk) => `${chunk.isEntry ? '#!/usr/bin/env node\n' : ''}${notice(chunk)}`,
         plugins: [{ name: 'executable', writeBundle: () => chmodSync(join(dist, 'cli.js'), 0o755) }],
       },
     }),
-].filter(Boolean);
+  ];
+};

@@ -109,7 +109,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     // Node loads the built library by itself, untransformed, as it does for users.
-    server: { deps: { external: [library] } },
+    server: { deps: { external: [/[\\/]dist[\\/]index\.js$/] } },
     projects: [onceProject, ...nodeProjects, ...(browser === undefined ? [] : [browserProject(browser)])],
   },
 });

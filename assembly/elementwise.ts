@@ -194,9 +194,21 @@ export function axpy<T>(y: usize, x: usize, s: usize, a: f64, begin: i32, end: i
   deriveLoop<T>(AXPY, y, x, s, a, begin, end);
 }
 
-/** m = 1 where u < p, else 0. u: float64 draws from [0, 1). */
+/** m = 1 where u < p, else 0. u: float64 draws from [0, 1). No branches: the draws would mislead every prediction. */
 export function below<T>(m: usize, u: usize, p: f64, begin: i32, end: i32): void {
-  for (let i = begin; i < end; i++) store<T>(m + at<T>(i), <T>(load<f64>(u + at<f64>(i)) < p ? 1 : 0));
+  const bound = f64x2.splat(p);
+  const one = splat<T>(<T>1);
+  let i = begin;
+  for (const e = vectorEnd<T>(begin, end); i < e; i += lanes<T>()) {
+    const low = f64x2.lt(v128.load(u + at<f64>(i)), bound);
+    if (sizeof<T>() == 8) {
+      v128.store(m + at<T>(i), v128.and(low, one));
+    } else {
+      const high = f64x2.lt(v128.load(u + at<f64>(i), 16), bound);
+      v128.store(m + at<T>(i), v128.and(v128.shuffle<f32>(low, high, 0, 2, 4, 6), one));
+    }
+  }
+  for (; i < end; i++) store<T>(m + at<T>(i), <T>(<i32>(load<f64>(u + at<f64>(i)) < p)));
 }
 
 export function fill<T>(y: usize, value: f64, begin: i32, end: i32): void {

@@ -16,14 +16,15 @@
 import { A_PANEL_BYTES, KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
 import { at, fma, lanes, splat, zero } from './lanes';
 
-/** Flags of `flags`: add to C instead of overwriting it; apply max(0, .) at the end. */
-const ACCUMULATE: i32 = 1;
-const RELU: i32 = 2;
+/** Flags of `flags`: add to C instead of overwriting it; apply max(0, .) at the end; bias is one number per row of C. */
+export const ACCUMULATE: i32 = 1;
+export const RELU: i32 = 2;
+export const ROW_BIAS: i32 = 4;
 
 /** Depth of the block that starts at k: KC, or half of what is left if that is between KC and 2 KC. */
 // @ts-ignore: decorator
 @inline
-function blockDepth(k: i32, K: i32): i32 {
+export function blockDepth(k: i32, K: i32): i32 {
   const left = K - k;
   return left <= KC ? left : left >= 2 * KC ? KC : (left + 1) >> 1;
 }
@@ -136,7 +137,7 @@ function packBlock<T>(to: usize, B: usize, kc: i32, nc: i32, rsB: i32, csB: i32)
 }
 
 /** One micro-panel of A, mr (1..MR) rows, depth kc: MR vectors per k, each one element replicated; missing rows are 0. */
-function packRows<T>(to: usize, A: usize, kc: i32, mr: i32, rsA: i32, csA: i32): void {
+export function packRows<T>(to: usize, A: usize, kc: i32, mr: i32, rsA: i32, csA: i32): void {
   const rs = at<T>(rsA);
   const cs = at<T>(csA);
   if (mr == MR) {
@@ -182,6 +183,14 @@ function replicate<T>(to: usize, v: v128): void {
     v128.store(to, v128.shuffle<f64>(v, v, 0, 0));
     v128.store(to, v128.shuffle<f64>(v, v, 1, 1), 64);
   }
+}
+
+/** Bias of the first row of a tile: one vector of columns, or the row's number. */
+// @ts-ignore: decorator
+@inline
+function firstBias<T>(bias: usize, flags: i32): v128 {
+  if (!bias) return zero<T>();
+  return flags & ROW_BIAS ? v128.load_splat<T>(bias) : v128.load(bias);
 }
 
 /** What a tile adds to its sums before they are stored: the old C, the bias, max(0, .). */
@@ -276,21 +285,20 @@ function tile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: u
     a += 256;
     b += 128;
   }
-  b0 = zero<T>();
-  b1 = b0;
-  if (bias) {
-    b0 = v128.load(bias);
-    b1 = v128.load(bias, 16);
-  }
+  b0 = firstBias<T>(bias, flags);
+  b1 = bias && !(flags & ROW_BIAS) ? v128.load(bias, 16) : b0;
   v128.store(C, finish<T>(C, c00, b0, flags));
   v128.store(C, finish<T>(C + 16, c01, b1, flags), 16);
   C += ldcBytes;
+  if (flags & ROW_BIAS) b0 = b1 = v128.load_splat<T>(bias + sizeof<T>());
   v128.store(C, finish<T>(C, c10, b0, flags));
   v128.store(C, finish<T>(C + 16, c11, b1, flags), 16);
   C += ldcBytes;
+  if (flags & ROW_BIAS) b0 = b1 = v128.load_splat<T>(bias + 2 * sizeof<T>());
   v128.store(C, finish<T>(C, c20, b0, flags));
   v128.store(C, finish<T>(C + 16, c21, b1, flags), 16);
   C += ldcBytes;
+  if (flags & ROW_BIAS) b0 = b1 = v128.load_splat<T>(bias + 3 * sizeof<T>());
   v128.store(C, finish<T>(C, c30, b0, flags));
   v128.store(C, finish<T>(C + 16, c31, b1, flags), 16);
 }
@@ -318,14 +326,16 @@ function halfTile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcByte
     a += 128;
     b += 32;
   }
-  b0 = zero<T>();
-  if (bias) b0 = v128.load(bias);
+  b0 = firstBias<T>(bias, flags);
   v128.store(C, finish<T>(C, c0, b0, flags));
   C += ldcBytes;
+  if (flags & ROW_BIAS) b0 = v128.load_splat<T>(bias + sizeof<T>());
   v128.store(C, finish<T>(C, c1, b0, flags));
   C += ldcBytes;
+  if (flags & ROW_BIAS) b0 = v128.load_splat<T>(bias + 2 * sizeof<T>());
   v128.store(C, finish<T>(C, c2, b0, flags));
   C += ldcBytes;
+  if (flags & ROW_BIAS) b0 = v128.load_splat<T>(bias + 3 * sizeof<T>());
   v128.store(C, finish<T>(C, c3, b0, flags));
 }
 
@@ -341,11 +351,22 @@ function edgeTile<T>(
       let sum = load<T>(spare + at<T>(j));
       const c = C + at<T>(j);
       if (flags & ACCUMULATE) sum = <T>(load<T>(c) + sum);
-      if (bias) sum = <T>(sum + load<T>(bias + at<T>(j)));
+      if (bias) sum = <T>(sum + load<T>(bias + at<T>(flags & ROW_BIAS ? i : j)));
       if (flags & RELU) sum = sum < <T>0 ? <T>0 : sum;
       store<T>(c, sum);
     }
   }
+}
+
+/** Any tile of mr (1..MR) x nr (1..NR): a is a packed A micro-panel with the spare tile A_PANEL_BYTES behind its start. */
+// @ts-ignore: decorator
+@inline
+export function anyTile<T>(
+  C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: usize, flags: i32, mr: i32, nr: i32,
+): void {
+  if (mr == MR && nr == NR<T>()) tile<T>(C, a, b, bias, kc, ldcBytes, flags);
+  else if (mr == MR && nr == lanes<T>()) halfTile<T>(C, a, b, bias, kc, ldcBytes, flags);
+  else edgeTile<T>(C, a, b, bias, kc, ldcBytes, flags, mr, nr, a + A_PANEL_BYTES);
 }
 
 /** Rows [row, row + mr) of one block: packs the A micro-panel and sweeps it over the nc packed columns of B. */
@@ -356,27 +377,16 @@ function sweep<T>(
   const ldcBytes = at<T>(ldc);
   const panelBytes = at<T>(kc * NR<T>());
   packRows<T>(scratch, A, kc, mr, rsA, csA);
-  let j = 0;
-  if (mr == MR) {
-    for (; j + NR<T>() <= nc; j += NR<T>(), packed += panelBytes, C += 32) {
-      tile<T>(C, scratch, packed, bias, kc, ldcBytes, flags);
-      if (bias) bias += 32;
-    }
-    if (j < nc && nc - j == lanes<T>()) {
-      halfTile<T>(C, scratch, packed, bias, kc, ldcBytes, flags);
-      return;
-    }
-  }
-  for (; j < nc; j += NR<T>(), packed += panelBytes, C += 32) {
-    edgeTile<T>(C, scratch, packed, bias, kc, ldcBytes, flags, mr, min(nc - j, NR<T>()), scratch + A_PANEL_BYTES);
-    if (bias) bias += 32;
+  for (let j = 0; j < nc; j += NR<T>(), packed += panelBytes, C += 32) {
+    anyTile<T>(C, scratch, packed, bias, kc, ldcBytes, flags, mr, min(nc - j, NR<T>()));
+    if (bias && !(flags & ROW_BIAS)) bias += 32;
   }
 }
 
 /** Flags of block pc: later blocks add to the first; bias and ReLU come with the last. */
 // @ts-ignore: decorator
 @inline
-function blockFlags(flags: i32, pc: i32, last: bool): i32 {
+export function blockFlags(flags: i32, pc: i32, last: bool): i32 {
   let own = pc > 0 ? flags | ACCUMULATE : flags;
   if (!last) own &= ~RELU;
   return own;

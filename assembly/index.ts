@@ -4,12 +4,17 @@
  */
 import { KC, NC, THREAD_SCRATCH_BYTES } from './blocks';
 import * as gemm from './gemm';
+import * as conv from './conv';
 import * as elementwise from './elementwise';
 import * as reduce from './reduce';
 import * as norm from './norm';
+import * as pool from './pool';
+import * as spatial from './spatial';
 import * as loss from './loss';
 import * as optim from './optim';
+import * as data from './data';
 import * as random from './random';
+import * as winograd from './winograd';
 
 // gemm
 export function gemmF32(C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32, ldc: i32, flags: i32, scratch: usize): void { gemm.gemm<f32>(C, A, B, bias, M, N, K, rsA, csA, rsB, csB, ldc, flags, scratch); }
@@ -18,6 +23,24 @@ export function gemmPackF32(packed: usize, B: usize, N: i32, K: i32, rsB: i32, c
 export function gemmPackF64(packed: usize, B: usize, N: i32, K: i32, rsB: i32, csB: i32, begin: i32, end: i32): void { gemm.gemmPack<f64>(packed, B, N, K, rsB, csB, begin, end); }
 export function gemmRowsF32(C: usize, A: usize, packed: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, ldc: i32, flags: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { gemm.gemmRows<f32>(C, A, packed, bias, M, N, K, rsA, csA, ldc, flags, scratch, begin, end, thread); }
 export function gemmRowsF64(C: usize, A: usize, packed: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, ldc: i32, flags: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { gemm.gemmRows<f64>(C, A, packed, bias, M, N, K, rsA, csA, ldc, flags, scratch, begin, end, thread); }
+
+// conv
+export function convForwardNaiveF32(out: usize, x: usize, w: usize, b: usize, geometry: usize, begin: i32, end: i32): void { conv.convForwardNaive<f32>(out, x, w, b, geometry, begin, end); }
+export function convForwardNaiveF64(out: usize, x: usize, w: usize, b: usize, geometry: usize, begin: i32, end: i32): void { conv.convForwardNaive<f64>(out, x, w, b, geometry, begin, end); }
+export function convBackwardNaiveF32(dx: usize, dw: usize, db: usize, dout: usize, x: usize, w: usize, geometry: usize): void { conv.convBackwardNaive<f32>(dx, dw, db, dout, x, w, geometry); }
+export function convBackwardNaiveF64(dx: usize, dw: usize, db: usize, dout: usize, x: usize, w: usize, geometry: usize): void { conv.convBackwardNaive<f64>(dx, dw, db, dout, x, w, geometry); }
+export function convScratchF32(geometry: usize): i32 { return conv.convScratch<f32>(geometry); }
+export function convScratchF64(geometry: usize): i32 { return conv.convScratch<f64>(geometry); }
+export function convForwardF32(out: usize, x: usize, w: usize, b: usize, geometry: usize, flags: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { conv.convForward<f32>(out, x, w, b, geometry, flags, scratch, begin, end, thread); }
+export function convForwardF64(out: usize, x: usize, w: usize, b: usize, geometry: usize, flags: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { conv.convForward<f64>(out, x, w, b, geometry, flags, scratch, begin, end, thread); }
+export function convWeightGradientF32(dw: usize, dout: usize, x: usize, geometry: usize, scratch: usize, begin: i32, end: i32, thread: i32): void { conv.convWeightGradient<f32>(dw, dout, x, geometry, scratch, begin, end, thread); }
+export function convWeightGradientF64(dw: usize, dout: usize, x: usize, geometry: usize, scratch: usize, begin: i32, end: i32, thread: i32): void { conv.convWeightGradient<f64>(dw, dout, x, geometry, scratch, begin, end, thread); }
+export function convBiasGradientF32(db: usize, dout: usize, N: i32, F: i32, P: i32, begin: i32, end: i32): void { conv.convBiasGradient<f32>(db, dout, N, F, P, begin, end); }
+export function convBiasGradientF64(db: usize, dout: usize, N: i32, F: i32, P: i32, begin: i32, end: i32): void { conv.convBiasGradient<f64>(db, dout, N, F, P, begin, end); }
+export function flipFiltersF32(to: usize, w: usize, F: i32, C: i32, taps: i32): void { conv.flipFilters<f32>(to, w, F, C, taps); }
+export function flipFiltersF64(to: usize, w: usize, F: i32, C: i32, taps: i32): void { conv.flipFilters<f64>(to, w, F, C, taps); }
+export function scatterPatchesF32(dx: usize, dcol: usize, geometry: usize): void { conv.scatterPatches<f32>(dx, dcol, geometry); }
+export function scatterPatchesF64(dx: usize, dcol: usize, geometry: usize): void { conv.scatterPatches<f64>(dx, dcol, geometry); }
 
 // elementwise
 export function binaryF32(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void { elementwise.binary<f32>(y, a, b, op, sa, sb, begin, end); }
@@ -74,10 +97,14 @@ export function permute32(y: usize, x: usize, n1: i32, n2: i32, n3: i32, s0: i32
 export function permute64(y: usize, x: usize, n1: i32, n2: i32, n3: i32, s0: i32, s1: i32, s2: i32, s3: i32, begin: i32, end: i32): void { elementwise.permute<f64>(y, x, n1, n2, n3, s0, s1, s2, s3, begin, end); }
 
 // reduce
-export function reduceF32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<f32>(y, x, op, factor, n, inner, begin, end); }
-export function reduceF64(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<f64>(y, x, op, factor, n, inner, begin, end); }
-export function reduceDeviationsF32(y: usize, x: usize, mean: usize, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduceDeviations<f32>(y, x, mean, factor, n, inner, begin, end); }
-export function reduceDeviationsF64(y: usize, x: usize, mean: usize, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduceDeviations<f64>(y, x, mean, factor, n, inner, begin, end); }
+export function reduceF32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<f32, f32>(y, x, op, factor, n, inner, begin, end); }
+export function reduceF64(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<f64, f64>(y, x, op, factor, n, inner, begin, end); }
+export function reduceF64F32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<f64, f32>(y, x, op, factor, n, inner, begin, end); }
+export function reduceF64I32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<f64, i32>(y, x, op, factor, n, inner, begin, end); }
+export function reduceDeviationsF32(y: usize, x: usize, mean: usize, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduceDeviations<f32, f32>(y, x, mean, factor, n, inner, begin, end); }
+export function reduceDeviationsF64(y: usize, x: usize, mean: usize, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduceDeviations<f64, f64>(y, x, mean, factor, n, inner, begin, end); }
+export function reduceDeviationsF64F32(y: usize, x: usize, mean: usize, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduceDeviations<f64, f32>(y, x, mean, factor, n, inner, begin, end); }
+export function reduceDeviationsF64I32(y: usize, x: usize, mean: usize, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduceDeviations<f64, i32>(y, x, mean, factor, n, inner, begin, end); }
 export function argmaxF32(y: usize, x: usize, sign: i32, n: i32, inner: i32, begin: i32, end: i32): void { reduce.argmax<f32>(y, x, sign, n, inner, begin, end); }
 export function argmaxF64(y: usize, x: usize, sign: i32, n: i32, inner: i32, begin: i32, end: i32): void { reduce.argmax<f64>(y, x, sign, n, inner, begin, end); }
 export function columnSumsF32(y: usize, x: usize, rows: i32, columns: i32, begin: i32, end: i32): void { reduce.columnSums<f32>(y, x, rows, columns, begin, end); }
@@ -86,7 +113,7 @@ export function columnDotsF32(y: usize, a: usize, b: usize, rows: i32, columns: 
 export function columnDotsF64(y: usize, a: usize, b: usize, rows: i32, columns: i32, begin: i32, end: i32): void { reduce.columnDots<f64>(y, a, b, rows, columns, begin, end); }
 export function decayF32(dw: usize, partial: usize, w: usize, reg: f64, n: i32, begin: i32, end: i32): void { reduce.decay<f32>(dw, partial, w, reg, n, begin, end); }
 export function decayF64(dw: usize, partial: usize, w: usize, reg: f64, n: i32, begin: i32, end: i32): void { reduce.decay<f64>(dw, partial, w, reg, n, begin, end); }
-export function reduceI32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<i32>(y, x, op, factor, n, inner, begin, end); }
+export function reduceI32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<i32, i32>(y, x, op, factor, n, inner, begin, end); }
 export function argmaxI32(y: usize, x: usize, sign: i32, n: i32, inner: i32, begin: i32, end: i32): void { reduce.argmax<i32>(y, x, sign, n, inner, begin, end); }
 
 // norm
@@ -104,6 +131,34 @@ export function layernormForwardF32(out: usize, xhat: usize, invStd: usize, x: u
 export function layernormForwardF64(out: usize, xhat: usize, invStd: usize, x: usize, gamma: usize, beta: usize, eps: f64, D: i32, begin: i32, end: i32): void { norm.layernormForward<f64>(out, xhat, invStd, x, gamma, beta, eps, D, begin, end); }
 export function layernormBackwardF32(dx: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, D: i32, begin: i32, end: i32): void { norm.layernormBackward<f32>(dx, dout, xhat, invStd, gamma, D, begin, end); }
 export function layernormBackwardF64(dx: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, D: i32, begin: i32, end: i32): void { norm.layernormBackward<f64>(dx, dout, xhat, invStd, gamma, D, begin, end); }
+
+// pool
+export function maxPoolForwardNaiveF32(out: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.maxPoolForwardNaive<f32>(out, x, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function maxPoolForwardNaiveF64(out: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.maxPoolForwardNaive<f64>(out, x, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function maxPoolBackwardNaiveF32(dx: usize, dout: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.maxPoolBackwardNaive<f32>(dx, dout, x, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function maxPoolBackwardNaiveF64(dx: usize, dout: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.maxPoolBackwardNaive<f64>(dx, dout, x, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function maxPoolForwardF32(out: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.maxPoolForward<f32>(out, x, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function maxPoolForwardF64(out: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.maxPoolForward<f64>(out, x, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function maxPoolBackwardF32(dx: usize, dout: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.maxPoolBackward<f32>(dx, dout, x, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function maxPoolBackwardF64(dx: usize, dout: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.maxPoolBackward<f64>(dx, dout, x, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function avgPoolForwardF32(out: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.avgPoolForward<f32>(out, x, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function avgPoolForwardF64(out: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.avgPoolForward<f64>(out, x, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function avgPoolBackwardF32(dx: usize, dout: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.avgPoolBackward<f32>(dx, dout, H, W, PH, PW, stride, OH, OW, begin, end); }
+export function avgPoolBackwardF64(dx: usize, dout: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32): void { pool.avgPoolBackward<f64>(dx, dout, H, W, PH, PW, stride, OH, OW, begin, end); }
+
+// spatial
+export function spatialBatchnormTrainF32(out: usize, mean: usize, invStd: usize, runningMean: usize, runningVar: usize, x: usize, gamma: usize, beta: usize, eps: f64, momentum: f64, relu: i32, sums: usize, N: i32, C: i32, P: i32, begin: i32, end: i32): void { spatial.spatialBatchnormTrain<f32>(out, mean, invStd, runningMean, runningVar, x, gamma, beta, eps, momentum, relu, sums, N, C, P, begin, end); }
+export function spatialBatchnormTrainF64(out: usize, mean: usize, invStd: usize, runningMean: usize, runningVar: usize, x: usize, gamma: usize, beta: usize, eps: f64, momentum: f64, relu: i32, sums: usize, N: i32, C: i32, P: i32, begin: i32, end: i32): void { spatial.spatialBatchnormTrain<f64>(out, mean, invStd, runningMean, runningVar, x, gamma, beta, eps, momentum, relu, sums, N, C, P, begin, end); }
+export function spatialBatchnormTestF32(out: usize, mean: usize, invStd: usize, x: usize, gamma: usize, beta: usize, runningMean: usize, runningVar: usize, eps: f64, relu: i32, N: i32, C: i32, P: i32, begin: i32, end: i32): void { spatial.spatialBatchnormTest<f32>(out, mean, invStd, x, gamma, beta, runningMean, runningVar, eps, relu, N, C, P, begin, end); }
+export function spatialBatchnormTestF64(out: usize, mean: usize, invStd: usize, x: usize, gamma: usize, beta: usize, runningMean: usize, runningVar: usize, eps: f64, relu: i32, N: i32, C: i32, P: i32, begin: i32, end: i32): void { spatial.spatialBatchnormTest<f64>(out, mean, invStd, x, gamma, beta, runningMean, runningVar, eps, relu, N, C, P, begin, end); }
+export function spatialBatchnormBackwardF32(dx: usize, dgamma: usize, dbeta: usize, dout: usize, x: usize, y: usize, mean: usize, invStd: usize, gamma: usize, training: i32, sums: usize, N: i32, C: i32, P: i32, begin: i32, end: i32): void { spatial.spatialBatchnormBackward<f32>(dx, dgamma, dbeta, dout, x, y, mean, invStd, gamma, training, sums, N, C, P, begin, end); }
+export function spatialBatchnormBackwardF64(dx: usize, dgamma: usize, dbeta: usize, dout: usize, x: usize, y: usize, mean: usize, invStd: usize, gamma: usize, training: i32, sums: usize, N: i32, C: i32, P: i32, begin: i32, end: i32): void { spatial.spatialBatchnormBackward<f64>(dx, dgamma, dbeta, dout, x, y, mean, invStd, gamma, training, sums, N, C, P, begin, end); }
+export function groupnormForwardF32(out: usize, mean: usize, invStd: usize, x: usize, gamma: usize, beta: usize, eps: f64, sums: usize, C: i32, P: i32, G: i32, begin: i32, end: i32): void { spatial.groupnormForward<f32>(out, mean, invStd, x, gamma, beta, eps, sums, C, P, G, begin, end); }
+export function groupnormForwardF64(out: usize, mean: usize, invStd: usize, x: usize, gamma: usize, beta: usize, eps: f64, sums: usize, C: i32, P: i32, G: i32, begin: i32, end: i32): void { spatial.groupnormForward<f64>(out, mean, invStd, x, gamma, beta, eps, sums, C, P, G, begin, end); }
+export function groupnormBackwardF32(dx: usize, dout: usize, x: usize, mean: usize, invStd: usize, gamma: usize, sums: usize, C: i32, P: i32, G: i32, begin: i32, end: i32): void { spatial.groupnormBackward<f32>(dx, dout, x, mean, invStd, gamma, sums, C, P, G, begin, end); }
+export function groupnormBackwardF64(dx: usize, dout: usize, x: usize, mean: usize, invStd: usize, gamma: usize, sums: usize, C: i32, P: i32, G: i32, begin: i32, end: i32): void { spatial.groupnormBackward<f64>(dx, dout, x, mean, invStd, gamma, sums, C, P, G, begin, end); }
+export function groupnormScaleGradientsF32(dgamma: usize, dbeta: usize, dout: usize, x: usize, mean: usize, invStd: usize, sums: usize, N: i32, C: i32, P: i32, G: i32, begin: i32, end: i32): void { spatial.groupnormScaleGradients<f32>(dgamma, dbeta, dout, x, mean, invStd, sums, N, C, P, G, begin, end); }
+export function groupnormScaleGradientsF64(dgamma: usize, dbeta: usize, dout: usize, x: usize, mean: usize, invStd: usize, sums: usize, N: i32, C: i32, P: i32, G: i32, begin: i32, end: i32): void { spatial.groupnormScaleGradients<f64>(dgamma, dbeta, dout, x, mean, invStd, sums, N, C, P, G, begin, end); }
 
 // loss
 export function softmaxLossF32(losses: usize, dx: usize, x: usize, y: usize, smoothing: f64, N: i32, C: i32, begin: i32, end: i32): void { loss.softmaxLoss<f32>(losses, dx, x, y, smoothing, N, C, begin, end); }
@@ -133,6 +188,21 @@ export function randomIntegersF64(out: usize, state: usize, low: f64, high: f64,
 export function randomShuffle(x: usize, state: usize, rowBytes: i32, n: i32): void { random.randomShuffle(x, state, rowBytes, n); }
 export function randomPermutation(out: usize, state: usize, n: i32): void { random.randomPermutation(out, state, n); }
 
+// winograd: float32 only
+export function winogradRows(OW: i32): i32 { return winograd.winogradRows(OW); }
+export function winogradScratch(C: i32, F: i32, OW: i32): i32 { return winograd.winogradScratch(C, F, OW); }
+export function winogradFilters(U: usize, w: usize, F: i32, C: i32, turned: i32, begin: i32, end: i32): void { winograd.winogradFilters(U, w, F, C, turned, begin, end); }
+export function winogradFiltersBack(dw: usize, dU: usize, F: i32, C: i32, begin: i32, end: i32): void { winograd.winogradFiltersBack(dw, dU, F, C, begin, end); }
+export function winogradForward(out: usize, x: usize, U: usize, b: usize, C: i32, H: i32, W: i32, F: i32, OH: i32, OW: i32, pad: i32, relu: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { winograd.winogradForward(out, x, U, b, C, H, W, F, OH, OW, pad, relu, scratch, begin, end, thread); }
+export function winogradPlanesScratch(OW: i32, rows: i32): i32 { return winograd.winogradPlanesScratch(OW, rows); }
+export function winogradPlanes(V: usize, dM: usize, x: usize, dout: usize, C: i32, H: i32, W: i32, F: i32, OH: i32, OW: i32, pad: i32, row: i32, last: i32, rows: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { winograd.winogradPlanes(V, dM, x, dout, C, H, W, F, OH, OW, pad, row, last, rows, scratch, begin, end, thread); }
+export function winogradProducts(dU: usize, dM: usize, V: usize, C: i32, F: i32, T: i32, first: i32, scratch: usize, scratchBytes: i32, begin: i32, end: i32, thread: i32): void { winograd.winogradProducts(dU, dM, V, C, F, T, first, scratch, scratchBytes, begin, end, thread); }
+
 /** Bytes of scratch that the matrix product needs: for packed B on one thread, and for each thread's rows. */
 export function gemmScratchBytes(): i32 { return KC * (NC + 8) * 8; }
 export function threadScratchBytes(): i32 { return <i32>THREAD_SCRATCH_BYTES; }
+
+// data
+export function byteSums(sums: usize, x: usize, itemBytes: i32, n: i32, begin: i32, end: i32): void { data.byteSums(sums, x, itemBytes, n, begin, end); }
+export function widenImagesF32(x: usize, mean: usize, scratch: usize, n: i32, colorsLast: i32, begin: i32, end: i32, thread: i32): void { data.widenImages<f32>(x, mean, scratch, n, colorsLast, begin, end, thread); }
+export function widenImagesF64(x: usize, mean: usize, scratch: usize, n: i32, colorsLast: i32, begin: i32, end: i32, thread: i32): void { data.widenImages<f64>(x, mean, scratch, n, colorsLast, begin, end, thread); }

@@ -63,15 +63,3 @@ export function sumLanes<T>(v: v128): T {
   }
   return <T>(v128.extract_lane<T>(v, 0) + v128.extract_lane<T>(v, 1));
 }
-
-/** The elements [i, i + lanes) as far as they lie below end, missing lanes 0. */
-// @ts-ignore: decorator
-@inline
-export function loadPart<T>(p: usize, count: i32): v128 {
-  let v = zero<T>();
-  if (sizeof<T>() == 8) return v128.load_lane<T>(p, v, 0);
-  v = v128.load_lane<T>(p, v, 0);
-  if (count > 1) v = v128.load_lane<T>(p + sizeof<T>(), v, 1);
-  if (count > 2) v = v128.load_lane<T>(p + 2 * sizeof<T>(), v, 2 % (16 / sizeof<T>()));
-  return v;
-}

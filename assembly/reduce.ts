@@ -31,10 +31,10 @@ function reduceOne<T>(x: usize, n: i32, step: usize, op: i32): f64 {
 }
 
 /**
- * y[o, i] over the middle axis of x (outer, n, inner): op 0 sum, 1 max, 2 min, 3 sum of squares. Sums are kept in
+ * y[o, i] (type D) over the middle axis of x (outer, n, inner): op 0 sum, 1 max, 2 min, 3 sum of squares. Sums are kept in
  * float64. Outputs [begin, end) of outer * inner. factor multiplies each result (1 / n for a mean).
  */
-export function reduce<T>(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void {
+export function reduce<D, T>(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void {
   const step = at<T>(inner);
   for (let u = begin; u < end; u++) {
     const o = u / inner;
@@ -44,25 +44,25 @@ export function reduce<T>(y: usize, x: usize, op: i32, factor: f64, n: i32, inne
     else if (op == MAX) r = reduceOne<T>(p, n, step, MAX);
     else if (op == MIN) r = reduceOne<T>(p, n, step, MIN);
     else r = reduceOne<T>(p, n, step, SQUARES) * factor;
-    store<T>(y + at<T>(u), <T>r);
+    store<D>(y + at<D>(u), <D>r);
   }
 }
 
-/** Like reduce: sum over n of (x - mean)^2, times factor. mean: one element per output. */
-export function reduceDeviations<T>(
+/** Like reduce: sum over n of (x - mean)^2, times factor. mean: one element (type D) per output. */
+export function reduceDeviations<D, T>(
   y: usize, x: usize, mean: usize, factor: f64, n: i32, inner: i32, begin: i32, end: i32,
 ): void {
   const step = at<T>(inner);
   for (let u = begin; u < end; u++) {
     const o = u / inner;
     let p = x + step * n * o + at<T>(u - o * inner);
-    const m = <f64>load<T>(mean + at<T>(u));
+    const m = <f64>load<D>(mean + at<D>(u));
     let sum: f64 = 0;
     for (let i = 0; i < n; i++, p += step) {
       const d = <f64>load<T>(p) - m;
       sum += d * d;
     }
-    store<T>(y + at<T>(u), <T>(sum * factor));
+    store<D>(y + at<D>(u), <D>(sum * factor));
   }
 }
 

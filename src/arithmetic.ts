@@ -1,23 +1,28 @@
 /** Arithmetic on two tensors, with NumPy's broadcasting, and the matrix product. Results are new tensors. */
-import { DTypeError, describe, formatShape, ShapeError } from './errors.js';
+import { checkOptions, DTypeError, describe, formatShape, ShapeError } from './errors.js';
 import * as kernels from './kernels.js';
+import { attempt } from './memory.js';
 import { broadcast, sameShape, sizeOf } from './shape.js';
 import { type DType, empty, full, isTensor, type Tensor } from './tensor.js';
 
 /** Both operands as tensors of one type; numbers take the type of the other operand. */
 function operands(where: string, a: Tensor | number, b: Tensor | number): [Tensor, Tensor, Tensor[]] {
   const made: Tensor[] = [];
-  const lift = (value: Tensor | number, dtype: DType | undefined, argument: string): Tensor => {
+  const lift = (value: Tensor | number, dtype: DType | undefined, argument: string, other: string): Tensor => {
     if (isTensor(value)) return value;
     if (typeof value !== 'number') {
       throw new DTypeError({ where, argument, rule: 'a tensor or a number', value: describe(value) });
+    }
+    if (dtype === 'int32' && (value | 0) !== value) {
+      const rule = `a whole number like ${other}`;
+      throw new DTypeError({ where, argument, rule, value: describe(value), hint: `use astype() on ${other}` });
     }
     const scalar = full([], value, dtype === undefined ? {} : { dtype });
     made.push(scalar);
     return scalar;
   };
-  const x = lift(a, isTensor(b) ? b.dtype : undefined, 'a');
-  const y = lift(b, x.dtype, 'b');
+  const x = lift(a, isTensor(b) ? b.dtype : undefined, 'a', 'b');
+  const y = lift(b, x.dtype, 'b', 'a');
   if (x.dtype !== y.dtype) {
     const hint = 'use astype() on one of them';
     throw new DTypeError({ where, argument: 'b', rule: `${x.dtype} like a`, value: y.dtype, hint });
@@ -26,6 +31,10 @@ function operands(where: string, a: Tensor | number, b: Tensor | number): [Tenso
 }
 
 function combine(where: kernels.BinaryName, a: Tensor | number, b: Tensor | number): Tensor {
+  return attempt(() => combined(where, a, b));
+}
+
+function combined(where: kernels.BinaryName, a: Tensor | number, b: Tensor | number): Tensor {
   const [x, y, made] = operands(where, a, b);
   if (where === 'div' && x.dtype === 'int32') {
     throw new DTypeError({
@@ -115,9 +124,11 @@ export function sqrt(x: Tensor): Tensor {
 
 function map(name: kernels.UnaryName, x: Tensor): Tensor {
   checkFloat(name, 'x', x);
-  const y = empty(x.shape, x.dtype);
-  kernels.unary(name, y, x);
-  return y;
+  return attempt(() => {
+    const y = empty(x.shape, x.dtype);
+    kernels.unary(name, y, x);
+    return y;
+  });
 }
 
 /** `value` if it is a float32 or float64 tensor (of type `dtype`, if given). */
@@ -147,6 +158,7 @@ export interface MatmulOptions {
 
 /** (M, N) = a (M, K) · b (K, N). float32 or float64. */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  checkOptions('matmul', options, ['transA', 'transB']);
   const x = checkFloat('matmul', 'a', a);
   const y = checkFloat('matmul', 'b', b, x.dtype);
   const { transA = false, transB = false } = options;
@@ -164,9 +176,11 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     const hint = `a is ${formatShape(x.shape)}${transA ? ' used transposed' : ''}`;
     throw new ShapeError({ where: 'matmul', argument: 'b', rule, value: formatShape(y.shape), hint });
   }
-  const out = empty([M, N], x.dtype);
-  kernels.gemm(out, x, y, M, N, K, { transA, transB });
-  return out;
+  return attempt(() => {
+    const out = empty([M, N], x.dtype);
+    kernels.gemm(out, x, y, M, N, K, { transA, transB });
+    return out;
+  });
 }
 
 /**

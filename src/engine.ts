@@ -1,5 +1,7 @@
 /** init() and info(): the runtime together with its memory, as users see them. */
 import { heap } from './memory.js';
+import { hasRelaxedSimd, hasSimd, hasThreads } from './runtime/features.js';
+import { allowRelaxedSimd, threadsRefused } from './runtime/host.js';
 import { type Build, current, type InitOptions, start } from './runtime/index.js';
 
 export interface Info {
@@ -29,4 +31,19 @@ export function info(): Info {
   const { build, threads, reason, host, fused } = current();
   const { live, reserved, limit } = heap();
   return { build, threads, reason, runtime: host, fused, memory: { live, reserved, limit } };
+}
+
+/** What the host can do, whichever build runs. */
+export interface Support {
+  /** Fixed SIMD, without which nothing runs. */
+  simd: boolean;
+  relaxedSimd: boolean;
+  /** Shared memory and workers on it; a page must be cross-origin isolated. */
+  threads: boolean;
+}
+
+/** Asks the host what it can do; init() need not have been called, and may fail later for other reasons. */
+export async function support(): Promise<Support> {
+  await allowRelaxedSimd();
+  return { simd: hasSimd(), relaxedSimd: hasRelaxedSimd(), threads: hasThreads() && threadsRefused() === undefined };
 }

@@ -75,19 +75,26 @@ export class MemoryError extends LanewiseError {
   }
 }
 
-/** A file or stream that is truncated, foreign or hostile. offset: bytes from its start. */
+/** A file or stream that is truncated, foreign or hostile. offset: bytes from its start; 0 when it is about the whole. */
 export class DataError extends LanewiseError {
   override name = 'DataError';
   readonly file: string;
   readonly offset: number;
   readonly expected: string;
 
-  constructor(parts: { where: string; file: string; offset: number; expected: string; found?: string; hint?: string }) {
+  constructor(parts: {
+    where: string;
+    file: string;
+    offset?: number;
+    expected: string;
+    found?: string;
+    hint?: string;
+  }) {
     const { where, file, offset, expected, found, hint } = parts;
-    const rule = `${file}: expected ${expected} at byte ${offset}`;
+    const rule = `${file}: expected ${expected}${offset === undefined ? '' : ` at byte ${offset}`}`;
     super({ where, rule, value: found, hint });
     this.file = file;
-    this.offset = offset;
+    this.offset = offset ?? 0;
     this.expected = expected;
   }
 }
@@ -118,7 +125,7 @@ export function formatShape(shape: readonly number[]): string {
 /** The allowed name that lies nearest to `name`, if any is near enough to be a slip. */
 export function nearest(name: string, allowed: readonly string[]): string | undefined {
   let best: string | undefined;
-  let least = Math.max(2, Math.floor(name.length / 3)) + 1;
+  let least = Math.min(Math.max(2, Math.floor(name.length / 3)), Math.floor(name.length / 2)) + 1;
   for (const candidate of allowed) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
     if (distance < least) {

@@ -1,8 +1,27 @@
 /** The public API: re-exports only. */
 
 export { add, div, exp, log, matmul, mul, relError, sqrt, sub } from './arithmetic.js';
-export { type Info, info, init } from './engine.js';
+// data
+export {
+  type Cifar10,
+  type Cifar10Data,
+  type Cifar10DataOptions,
+  getCifar10Data,
+  type LoadOptions,
+  loadCifar10,
+} from './data/cifar10.js';
+export type { DataSource, Progress } from './data/sources.js';
+export { type SyntheticImages, type SyntheticOptions, syntheticImages } from './data/synthetic.js';
+export { type Info, info, init, type Support, support } from './engine.js';
 export * from './errors.js';
+export {
+  evalNumericalGradient,
+  evalNumericalGradientArray,
+  type GradCheckSparseOptions,
+  gradCheckSparse,
+  type NumericalGradientOptions,
+  type SparseCheck,
+} from './gradientCheck.js';
 export {
   type LeakyReluOptions,
   leakyReluBackward,
@@ -17,6 +36,23 @@ export {
   tanhForward,
 } from './layers/activations.js';
 export { affineBackward, affineForward } from './layers/affine.js';
+export {
+  type ConvParam,
+  convBackward,
+  convBackwardFast,
+  convBackwardNaive,
+  convForward,
+  convForwardFast,
+  convForwardNaive,
+} from './layers/conv.js';
+export {
+  convBnReluBackward,
+  convBnReluForward,
+  convReluBackward,
+  convReluForward,
+  convReluPoolBackward,
+  convReluPoolForward,
+} from './layers/convSandwiches.js';
 export { type DropoutParam, dropoutBackward, dropoutForward } from './layers/dropout.js';
 export { type SoftmaxLossOptions, type SvmLossOptions, softmaxLoss, svmLoss } from './layers/losses.js';
 export {
@@ -29,12 +65,64 @@ export {
   layernormForward,
 } from './layers/norm.js';
 export {
+  avgPoolBackward,
+  avgPoolForward,
+  globalAvgPoolBackward,
+  globalAvgPoolForward,
+  maxPoolBackward,
+  maxPoolBackwardFast,
+  maxPoolBackwardNaive,
+  maxPoolForward,
+  maxPoolForwardFast,
+  maxPoolForwardNaive,
+  type PoolParam,
+} from './layers/pool.js';
+export {
   affineBnReluBackward,
   affineBnReluForward,
   affineReluBackward,
   affineReluForward,
 } from './layers/sandwiches.js';
+export {
+  type GroupnormParam,
+  spatialBatchnormBackward,
+  spatialBatchnormForward,
+  spatialGroupnormBackward,
+  spatialGroupnormForward,
+} from './layers/spatialNorm.js';
 export { scope } from './memory.js';
+export { FullyConnectedNet, type FullyConnectedNetOptions } from './models/fullyConnectedNet.js';
+export * as layers from './models/layers.js';
+export { TwoLayerNet, type TwoLayerNetOptions } from './models/twoLayerNet.js';
+export {
+  type Builder,
+  chain,
+  type Layer,
+  type Mode,
+  Network,
+  type NetworkOptions,
+  type Parameter,
+  type ParameterValue,
+  type Stage,
+  type Start,
+} from './network.js';
+export {
+  type AdagradConfig,
+  type AdamConfig,
+  type AdamwConfig,
+  type AnyUpdateRule,
+  adagrad,
+  adam,
+  adamw,
+  type RmspropConfig,
+  rmsprop,
+  type SgdConfig,
+  type SgdMomentumConfig,
+  sgd,
+  sgdMomentum,
+  type UpdateRule,
+  type UpdateRuleName,
+} from './optim.js';
 export {
   type DrawOptions,
   type IntegerOptions,
@@ -45,6 +133,16 @@ export {
   type StreamState,
 } from './random.js';
 export type { Build, InitOptions } from './runtime/index.js';
+export type { TrainableModel } from './solver/learner.js';
+export type {
+  ResumeOptions,
+  Schedule,
+  ScheduleName,
+  SolverData,
+  SolverOptions,
+  TrainingProgress,
+} from './solver/options.js';
+export { type EpochEvent, Solver, type SolverEvent, type StepEvent, type TrainOptions } from './solver.js';
 export {
   arange,
   type DType,
@@ -58,3 +156,4 @@ export {
   tensor,
   zeros,
 } from './tensor.js';
+export { type GridOptions, type Pixels, toPixels, visualizeGrid } from './vis.js';

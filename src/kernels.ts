@@ -15,7 +15,7 @@ export interface Operand {
 
 type Suffix = 'F32' | 'F64' | 'I32' | '32' | '64' | '';
 
-const SUFFIX = { float32: 'F32', float64: 'F64', int32: 'I32' } as const;
+export const SUFFIX = { float32: 'F32', float64: 'F64', int32: 'I32' } as const;
 
 /** Work below this many elementary operations stays on one thread: handing it over costs some microseconds. */
 const WORTH_SHARING = 50_000;
@@ -23,7 +23,8 @@ const WORTH_SHARING = 50_000;
 /** Outputs of elementwise kernels go to threads in whole cache lines. */
 const LINE = 16;
 
-function kernel(name: string, suffix: Suffix): NumberedKernel {
+/** A kernel by its name and element type, for calls that are not split. */
+export function kernel(name: string, suffix: Suffix): NumberedKernel {
   const numbered = current().kernels.get(name + suffix);
   if (!numbered) throw new TypeError(`no kernel ${name}${suffix}`);
   return numbered;
@@ -33,7 +34,14 @@ function kernel(name: string, suffix: Suffix): NumberedKernel {
  * Runs a range kernel over outputs [0, extent): on all threads if there are several and `cost` elementary operations
  * are worth it, in pieces of whole `grain`s.
  */
-function launch(name: string, suffix: Suffix, extent: number, grain: number, cost: number, ...args: number[]): void {
+export function launch(
+  name: string,
+  suffix: Suffix,
+  extent: number,
+  grain: number,
+  cost: number,
+  ...args: number[]
+): void {
   const { pool } = current();
   const { call, index } = kernel(name, suffix);
   if (pool && cost >= WORTH_SHARING && extent > grain) pool.run(call, index, args, extent, grain);
@@ -219,12 +227,20 @@ export function permute(y: Operand, x: Operand, shape: readonly number[], stride
 
 const REDUCE = { sum: 0, max: 1, min: 2, squares: 3 } as const;
 
-/** y over the middle axis of x seen as (outer, n, inner); sums are multiplied by factor. n >= 1. */
-export function reduce(y: Operand, x: Operand, op: keyof typeof REDUCE, n: number, inner: number, factor = 1): void {
-  launch('reduce', SUFFIX[x.dtype], y.size, 1, x.size, y.address, x.address, REDUCE[op], factor, n, inner);
+/** Of a kernel that gives type y of type x. */
+function mixed(y: Operand, x: Operand): Suffix {
+  return y.dtype === x.dtype ? SUFFIX[x.dtype] : (`${SUFFIX[y.dtype]}${SUFFIX[x.dtype]}` as Suffix);
 }
 
-/** Sum of (x - mean)^2 over the middle axis, times factor. */
+/**
+ * y over the middle axis of x seen as (outer, n, inner); sums are multiplied by factor. n >= 1. y: the type of x, or
+ * float64.
+ */
+export function reduce(y: Operand, x: Operand, op: keyof typeof REDUCE, n: number, inner: number, factor = 1): void {
+  launch('reduce', mixed(y, x), y.size, 1, x.size, y.address, x.address, REDUCE[op], factor, n, inner);
+}
+
+/** Sum of (x - mean)^2 over the middle axis, times factor. mean: of the type of y. */
 export function reduceDeviations(
   y: Operand,
   x: Operand,
@@ -234,7 +250,7 @@ export function reduceDeviations(
   factor: number,
 ): void {
   const { address } = mean;
-  launch('reduceDeviations', SUFFIX[x.dtype], y.size, 1, x.size, y.address, x.address, address, factor, n, inner);
+  launch('reduceDeviations', mixed(y, x), y.size, 1, x.size, y.address, x.address, address, factor, n, inner);
 }
 
 /** int32 y: first position of the largest (sign 1) or smallest (sign -1) element along the middle axis. */
@@ -433,4 +449,25 @@ export function randomShuffle(x: Operand, block: number, rowBytes: number, n: nu
 /** int32 out = 0, 1, … in random order. */
 export function randomPermutation(out: Operand, block: number): void {
   kernel('randomPermutation', '').call(out.address, block, out.size);
+}
+
+// Data
+
+/** Pixels of an image of data sets, and how many of them a unit of work of byteSums covers. */
+const IMAGE = 3 * 32 * 32;
+const SUM_UNIT = 64;
+/** Images in a block of widenImages, as in assembly/data.ts. */
+export const IMAGE_BLOCK = 128;
+
+/** sums (3072, 32 bits unsigned) of the bytes of all images of x (N, ...), which are still bytes. */
+export function byteSums(sums: Operand, x: Operand, N: number): void {
+  const itemBytes = x.dtype === 'float64' ? 8 : 4;
+  launch('byteSums', '', IMAGE / SUM_UNIT, 1, x.size / 8, sums.address, x.address, itemBytes, N);
+}
+
+/** Bytes of the images of x (N, ...) become numbers, less mean (3072), the three colours of a pixel side by side if asked. */
+export function widenImages(x: Operand, mean: Operand, N: number, colorsLast: boolean): void {
+  const scratch = heap().scratch('images', IMAGE * current().threads);
+  const numbers = [x.address, mean.address, scratch, N, colorsLast ? 1 : 0];
+  launch('widenImages', SUFFIX[x.dtype], Math.ceil(N / IMAGE_BLOCK), 1, x.size, ...numbers);
 }

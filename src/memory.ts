@@ -5,7 +5,7 @@
 
 import { MemoryError, RuntimeError } from './errors.js';
 import { HEAP_BASE } from './runtime/board.js';
-import { current } from './runtime/index.js';
+import { current, type Runtime } from './runtime/index.js';
 
 export const ALIGNMENT = 64;
 const PAGE = 65536;
@@ -51,6 +51,9 @@ export class Heap {
   live = 0;
   /** Where new blocks come from; the last entry decides. */
   readonly owners: (Owner | undefined)[] = [];
+  /** What the attempts under way have made, and how many there are, one inside the other. */
+  readonly made: Block[] = [];
+  attempts = 0;
   readonly #memory: LinearMemory;
   readonly #limit: number;
   /** Address of every used range, with its size. */
@@ -199,17 +202,15 @@ function bitLength(n: number): number {
   return n >= 2 ** 31 ? (n >= 2 ** 32 ? 32 : 31) : 31 - Math.clz32(n);
 }
 
-const heaps = new WeakMap<object, Heap>();
+let latest: { runtime: Runtime; heap: Heap } | undefined;
 
 /** The heap of the current runtime. */
 export function heap(): Heap {
   const runtime = current();
-  let found = heaps.get(runtime);
-  if (!found) {
-    found = new Heap(runtime.memory, HEAP_BASE, runtime.maxMemory);
-    heaps.set(runtime, found);
+  if (latest?.runtime !== runtime) {
+    latest = { runtime, heap: new Heap(runtime.memory, HEAP_BASE, runtime.maxMemory) };
   }
-  return found;
+  return latest.heap;
 }
 
 class Scope implements Owner {
@@ -225,6 +226,7 @@ class Scope implements Owner {
 export function allocate(bytes: number, where: string): Block {
   const h = heap();
   const block = new Block(h, h.allocate(bytes, where), bytes);
+  if (h.attempts > 0) h.made.push(block);
   const owner = h.owners.at(-1);
   if (owner instanceof Scope) {
     owner.blocks.add(block);
@@ -305,6 +307,25 @@ export function persistent<T>(fn: () => T): T {
   }
 }
 
+/**
+ * Runs `fn`, the work of one public function. If it throws, everything it made is freed: a call either succeeds or leaves
+ * no trace, also where no scope would clean up. (In a plan nothing needs to be: the next run records anew from there.)
+ */
+export function attempt<T>(fn: () => T): T {
+  const h = heap();
+  const start = h.made.length;
+  h.attempts++;
+  try {
+    return fn();
+  } catch (error) {
+    for (const block of h.made.splice(start)) block.free();
+    throw error;
+  } finally {
+    h.attempts--;
+    if (h.attempts === 0) h.made.length = 0;
+  }
+}
+
 /** A tensor as a plan sees it. */
 export interface Planned extends Holder {
   readonly dtype: string;
@@ -360,10 +381,16 @@ export class Plan implements Owner {
     const outer = { tape: this.#tape, step: this.#step };
     this.#tape = tape;
     this.#step = 0;
+    // The run before ends here, so that whoever still reads its tensors is told, and gives back none that is not his.
     for (const region of tape.regions) region.tenant = undefined;
+    for (const step of tape.steps) if (typeof step === 'object') step.block.alive = false;
     this.#heap.owners.push(this);
     try {
       return fn();
+    } catch (error) {
+      // A run that fails, for want of room perhaps, gives back all it holds.
+      this.#step = 0;
+      throw error;
     } finally {
       this.#heap.owners.pop();
       if (this.#step < tape.steps.length) this.#depart(tape);

@@ -1,7 +1,16 @@
 /** Tensors: contiguous, row-major arrays in linear memory. Arithmetic on two of them is in arithmetic.ts. */
-import { checkChoice, DTypeError, describe, formatShape, RuntimeError, ShapeError, ValueError } from './errors.js';
+import {
+  checkChoice,
+  checkOptions,
+  DTypeError,
+  describe,
+  formatShape,
+  RuntimeError,
+  ShapeError,
+  ValueError,
+} from './errors.js';
 import * as kernels from './kernels.js';
-import { activePlan, allocate, type Block, heap } from './memory.js';
+import { activePlan, allocate, attempt, type Block, heap } from './memory.js';
 import { checkAxis, checkShape, reshaped, type Shape, sizeOf } from './shape.js';
 
 export type DType = 'float32' | 'float64' | 'int32';
@@ -140,65 +149,60 @@ export class Tensor {
       throw new ShapeError({ where: 'transpose', argument: 'axes', rule, value: describe(listed) });
     }
     const own = strides(this.shape);
-    const copy = empty(
-      checked.map((axis) => this.shape[axis] as number),
-      this.dtype,
-    );
-    if (copy.size > 0)
-      permute(
-        copy,
-        this,
-        copy.shape,
-        checked.map((axis) => own[axis] as number),
-      );
-    return copy;
+    const steps = checked.map((axis) => own[axis] as number);
+    const shape = checked.map((axis) => this.shape[axis] as number);
+    return this.#make(shape, this.dtype, (copy) => {
+      if (copy.size > 0) permute(copy, this, shape, steps);
+    });
   }
 
   /** Copy of the rows (of the leading axis) with these indices, in this order. */
   take(indices: Indices): Tensor {
     checkAxis('take', 0, this.shape);
     const n = this.shape[0] as number;
-    const index = checkIndices('take', 'indices', indices, n);
-    const copy = empty([index.size, ...this.shape.slice(1)], this.dtype);
-    kernels.gather(copy, this, index);
-    if (index !== indices) index.dispose();
-    return copy;
+    return attempt(() => {
+      const index = checkIndices('take', 'indices', indices, n);
+      const copy = this.#make([index.size, ...this.shape.slice(1)], this.dtype, (y) => kernels.gather(y, this, index));
+      if (index !== indices) index.dispose();
+      return copy;
+    });
   }
 
   /** Copy in memory of its own, in the current scope. */
   clone(): Tensor {
-    const copy = empty(this.shape, this.dtype);
-    kernels.convert(copy, this);
-    return copy;
+    return this.astype(this.dtype);
   }
 
   /** Copy as another type. Fractions are cut off on the way to int32. */
   astype(dtype: DType): Tensor {
-    const copy = empty(this.shape, checkDType('astype', dtype));
-    kernels.convert(copy, this);
-    return copy;
+    return this.#make(this.shape, checkDType('astype', dtype), (copy) => kernels.convert(copy, this));
   }
 
-  /** Sum of all elements, or along an axis. float32 is summed in float64. */
+  /** Sum of all elements, or along an axis. Computed in float64; a sum along an axis is then rounded to the tensor's type. */
   sum(): number;
   sum(axis: number, keepdims?: boolean): Tensor;
   sum(axis?: number, keepdims = false): Tensor | number {
-    return this.#reduce('sum', axis, keepdims, (y, n, inner) => kernels.reduce(y, this, 'sum', n, inner));
+    return this.#reduce('sum', axis, keepdims, this.dtype, (y, n, inner) => kernels.reduce(y, this, 'sum', n, inner));
   }
 
+  /** Mean, float64 for int32. */
   mean(): number;
   mean(axis: number, keepdims?: boolean): Tensor;
   mean(axis?: number, keepdims = false): Tensor | number {
     this.#notEmpty('mean', axis);
-    return this.#reduce('mean', axis, keepdims, (y, n, inner) => kernels.reduce(y, this, 'sum', n, inner, 1 / n));
+    const dtype = this.dtype === 'int32' ? 'float64' : this.dtype;
+    return this.#reduce('mean', axis, keepdims, dtype, (y, n, inner) => {
+      kernels.reduce(y, this, 'sum', n, inner, 1 / n);
+    });
   }
 
-  /** Standard deviation of the whole population (divided by n, as NumPy's default). */
+  /** Standard deviation of the whole population (divided by n, as NumPy's default), float64 for int32. */
   std(): number;
   std(axis: number, keepdims?: boolean): Tensor;
   std(axis?: number, keepdims = false): Tensor | number {
     this.#notEmpty('std', axis);
-    return this.#reduce('std', axis, keepdims, (y, n, inner) => {
+    const dtype = this.dtype === 'int32' ? 'float64' : this.dtype;
+    return this.#reduce('std', axis, keepdims, dtype, (y, n, inner) => {
       const mean = empty(y.shape, y.dtype);
       kernels.reduce(mean, this, 'sum', n, inner, 1 / n);
       kernels.reduceDeviations(y, this, mean, n, inner, 1 / n);
@@ -211,14 +215,14 @@ export class Tensor {
   max(axis: number, keepdims?: boolean): Tensor;
   max(axis?: number, keepdims = false): Tensor | number {
     this.#notEmpty('max', axis);
-    return this.#reduce('max', axis, keepdims, (y, n, inner) => kernels.reduce(y, this, 'max', n, inner));
+    return this.#reduce('max', axis, keepdims, this.dtype, (y, n, inner) => kernels.reduce(y, this, 'max', n, inner));
   }
 
   min(): number;
   min(axis: number, keepdims?: boolean): Tensor;
   min(axis?: number, keepdims = false): Tensor | number {
     this.#notEmpty('min', axis);
-    return this.#reduce('min', axis, keepdims, (y, n, inner) => kernels.reduce(y, this, 'min', n, inner));
+    return this.#reduce('min', axis, keepdims, this.dtype, (y, n, inner) => kernels.reduce(y, this, 'min', n, inner));
   }
 
   /** Position of the first maximum: of all elements, or along an axis (int32). NaN counts as largest. */
@@ -238,22 +242,25 @@ export class Tensor {
   #position(where: string, axis: number | undefined, sign: 1 | -1): Tensor | number {
     this.#notEmpty(where, axis);
     const { shape, n, inner } = this.#along(where, axis, false);
-    const y = empty(shape, 'int32');
-    if (y.size > 0) kernels.argmax(y, this, n, inner, sign);
+    const y = this.#make(shape, 'int32', (out) => {
+      if (out.size > 0) kernels.argmax(out, this, n, inner, sign);
+    });
     return axis === undefined ? take1(y) : y;
   }
 
-  /** One reduction: compute(y, n, inner) fills y; a number without an axis, in float64 whatever the tensor's type. */
+  /** One reduction: compute(y, n, inner) fills y of type dtype; without an axis a number, in float64 whatever the type. */
   #reduce(
     where: string,
     axis: number | undefined,
     keepdims: boolean,
+    dtype: DType,
     compute: (y: Tensor, n: number, inner: number) => void,
   ): Tensor | number {
     const { shape, n, inner } = this.#along(where, axis, keepdims);
-    const y = empty(shape, this.dtype);
-    if (n === 0) kernels.fill(y, 0);
-    else if (y.size > 0) compute(y, n, inner);
+    const y = this.#make(shape, axis === undefined ? 'float64' : dtype, (out) => {
+      if (n === 0) kernels.fill(out, 0);
+      else if (out.size > 0) compute(out, n, inner);
+    });
     return axis === undefined ? take1(y) : y;
   }
 
@@ -275,6 +282,16 @@ export class Tensor {
   /** Ends the tensor and every view of the same memory. Calling it again does nothing. */
   dispose(): void {
     this.block.free();
+  }
+
+  /** A tensor computed from this one; none if this one has ended or memory runs out. */
+  #make(shape: Shape, dtype: DType, fill: (out: Tensor) => void): Tensor {
+    this.#alive();
+    return attempt(() => {
+      const out = empty(shape, dtype);
+      fill(out);
+      return out;
+    });
   }
 
   #alive(): Block {
@@ -413,6 +430,11 @@ function flatten(values: Nested, shape: Shape, axis: number, into: number[]): vo
 
 type NumberArray = TypedArray | Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Uint8ClampedArray;
 
+function isNumberArray(values: unknown): values is NumberArray {
+  const isList = ArrayBuffer.isView(values) && !(values instanceof DataView);
+  return isList && !(values instanceof BigInt64Array || values instanceof BigUint64Array);
+}
+
 /**
  * Tensor from nested arrays or a typed array (copied). dtype: that of a Float32Array, Float64Array or Int32Array, else
  * the default type.
@@ -425,7 +447,8 @@ export function tensor(
     const copy = tensor(values.data, { shape: values.shape, ...options });
     return copy;
   }
-  const isTyped = ArrayBuffer.isView(values);
+  checkOptions('tensor', options, ['shape', 'dtype']);
+  const isTyped = isNumberArray(values);
   if (!isTyped && !Array.isArray(values) && typeof values !== 'number') {
     throw new ShapeError({
       where: 'tensor',
@@ -466,24 +489,33 @@ export interface TensorOptions {
   dtype?: DType;
 }
 
-export function full(shape: number | readonly number[], value: number, options: TensorOptions = {}): Tensor {
-  const checked = checkShape('full', shape);
-  const made = empty(checked, checkDType('full', options.dtype ?? defaultDType));
+function uniform(where: string, shape: unknown, value: number, options: TensorOptions): Tensor {
+  checkOptions(where, options, ['dtype']);
+  const checked = checkShape(where, shape);
+  const made = empty(checked, checkDType(where, options.dtype ?? defaultDType));
   made.data.fill(value);
   return made;
 }
 
+export function full(shape: number | readonly number[], value: number, options: TensorOptions = {}): Tensor {
+  if (typeof value !== 'number') {
+    throw new ValueError({ where: 'full', argument: 'value', rule: 'a number', value: describe(value) });
+  }
+  return uniform('full', shape, value, options);
+}
+
 export function zeros(shape: number | readonly number[], options: TensorOptions = {}): Tensor {
-  return full(shape, 0, options);
+  return uniform('zeros', shape, 0, options);
 }
 
 export function ones(shape: number | readonly number[], options: TensorOptions = {}): Tensor {
-  return full(shape, 1, options);
+  return uniform('ones', shape, 1, options);
 }
 
 /** start, start + step, … below stop; one argument counts from 0. dtype: int32 when all are integers, else the default. */
 export function arange(...range: (number | TensorOptions)[]): Tensor {
   const options = (typeof range.at(-1) === 'object' ? range.pop() : {}) as TensorOptions;
+  checkOptions('arange', options, ['dtype']);
   const numbers = range as number[];
   const [start, stop, step] = numbers.length === 1 ? [0, numbers[0], 1] : [numbers[0], numbers[1], numbers[2] ?? 1];
   const bounds = [start, stop, step] as [number, number, number];
@@ -505,6 +537,7 @@ export function arange(...range: (number | TensorOptions)[]): Tensor {
 
 /** num evenly spaced numbers from start to stop, both included, as NumPy computes them: i * step + start. */
 export function linspace(start: number, stop: number, num = 50, options: TensorOptions = {}): Tensor {
+  checkOptions('linspace', options, ['dtype']);
   if (!Number.isInteger(num) || num < 0) {
     throw new ValueError({ where: 'linspace', argument: 'num', rule: 'an integer >= 0', value: describe(num) });
   }

@@ -2,6 +2,7 @@
 import { checkFloat } from '../arithmetic.js';
 import { checkNumber, checkOptions } from '../errors.js';
 import * as kernels from '../kernels.js';
+import { attempt } from '../memory.js';
 import { empty, type Tensor } from '../tensor.js';
 import { checkCache, checkDout } from './checks.js';
 
@@ -16,16 +17,20 @@ export class ActivationCache {
 
 function forward(name: 'relu' | 'sigmoid' | 'tanh' | 'swish', x: Tensor): [Tensor, ActivationCache] {
   const input = checkFloat(`${name}Forward`, 'x', x);
-  const out = empty(input.shape, input.dtype);
-  kernels.unary(name, out, input);
-  return [out, new ActivationCache(name, name === 'swish' ? input : out)];
+  return attempt(() => {
+    const out = empty(input.shape, input.dtype);
+    kernels.unary(name, out, input);
+    return [out, new ActivationCache(name, name === 'swish' ? input : out)];
+  });
 }
 
 function backward(name: 'relu' | 'sigmoid' | 'tanh' | 'swish', dout: Tensor, cache: ActivationCache): Tensor {
   const kept = keptBy(name, dout, cache);
-  const dx = empty(kept.shape, kept.dtype);
-  kernels.unaryBackward(`${name}Backward`, dx, dout, kept);
-  return dx;
+  return attempt(() => {
+    const dx = empty(kept.shape, kept.dtype);
+    kernels.unaryBackward(`${name}Backward`, dx, dout, kept);
+    return dx;
+  });
 }
 
 function keptBy(name: string, dout: Tensor, cache: ActivationCache): Tensor {
@@ -85,15 +90,19 @@ export function leakyReluForward(x: Tensor, options: LeakyReluOptions = {}): [Te
   const input = checkFloat('leakyReluForward', 'x', x);
   checkOptions('leakyReluForward', options, ['slope']);
   const slope = checkNumber('leakyReluForward', 'slope', options.slope ?? 0.01);
-  const out = empty(input.shape, input.dtype);
-  kernels.leakyRelu(out, input, slope);
-  return [out, new ActivationCache('leakyRelu', input, slope)];
+  return attempt(() => {
+    const out = empty(input.shape, input.dtype);
+    kernels.leakyRelu(out, input, slope);
+    return [out, new ActivationCache('leakyRelu', input, slope)];
+  });
 }
 
 /** dx = dout where x >= 0, slope · dout below. */
 export function leakyReluBackward(dout: Tensor, cache: ActivationCache): Tensor {
   const kept = keptBy('leakyRelu', dout, cache);
-  const dx = empty(kept.shape, kept.dtype);
-  kernels.leakyReluBackward(dx, dout, kept, cache.slope);
-  return dx;
+  return attempt(() => {
+    const dx = empty(kept.shape, kept.dtype);
+    kernels.leakyReluBackward(dx, dout, kept, cache.slope);
+    return dx;
+  });
 }

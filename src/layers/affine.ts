@@ -2,6 +2,7 @@
 import { checkFloat } from '../arithmetic.js';
 import { formatShape, ShapeError } from '../errors.js';
 import * as kernels from '../kernels.js';
+import { attempt } from '../memory.js';
 import { productText } from '../shape.js';
 import { empty, type Tensor } from '../tensor.js';
 import { checkBatch, checkCache, checkDout, checkLike } from './checks.js';
@@ -49,9 +50,11 @@ export function checkAffine(where: string, x: unknown, w: unknown, b: unknown): 
  */
 export function affineForward(x: Tensor, w: Tensor, b: Tensor): [Tensor, AffineCache] {
   const { N, D, M } = checkAffine('affineForward', x, w, b);
-  const out = empty([N, M], x.dtype);
-  kernels.gemm(out, x, w, N, M, D, { bias: b });
-  return [out, new AffineCache(x, w, D, M)];
+  return attempt(() => {
+    const out = empty([N, M], x.dtype);
+    kernels.gemm(out, x, w, N, M, D, { bias: b });
+    return [out, new AffineCache(x, w, D, M)];
+  });
 }
 
 /**
@@ -71,12 +74,14 @@ export function affineGradients(
   const { x, w, D, M } = checkCache('affineBackward', cache, AffineCache, 'affineForward');
   const N = x.shape[0] as number;
   checkDout('affineBackward', dout, { shape: [N, M], dtype: x.dtype });
-  const dw = empty([D, M], x.dtype);
-  kernels.gemm(dw, x, dout, D, M, N, { transA: true });
-  const db = empty([M], x.dtype);
-  kernels.columnSums(db, dout);
-  if (!needDx) return [undefined, dw, db];
-  const dx = empty(x.shape, x.dtype);
-  kernels.gemm(dx, dout, w, N, D, M, { transB: true });
-  return [dx, dw, db];
+  return attempt(() => {
+    const dw = empty([D, M], x.dtype);
+    kernels.gemm(dw, x, dout, D, M, N, { transA: true });
+    const db = empty([M], x.dtype);
+    kernels.columnSums(db, dout);
+    if (!needDx) return [undefined, dw, db];
+    const dx = empty(x.shape, x.dtype);
+    kernels.gemm(dx, dout, w, N, D, M, { transB: true });
+    return [dx, dw, db];
+  });
 }

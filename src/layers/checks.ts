@@ -18,6 +18,13 @@ export function checkMatrix(where: string, argument: string, value: unknown): Te
   throw new ShapeError({ where, argument, rule: 'a matrix (N, D)', value: formatShape(x.shape) });
 }
 
+/** A float tensor (N, C, H, W), no axis empty but N. */
+export function checkImages(where: string, argument: string, value: unknown): Tensor {
+  const x = checkFloat(where, argument, value);
+  if (x.rank === 4 && x.shape.slice(1).every((n) => n > 0)) return x;
+  throw new ShapeError({ where, argument, rule: 'images (N, C, H, W)', value: formatShape(x.shape) });
+}
+
 /** A float tensor of exactly this shape and the type of `like`. names: the shape in letters. */
 export function checkLike(
   where: string,

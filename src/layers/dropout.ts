@@ -2,7 +2,7 @@
 import { checkFloat } from '../arithmetic.js';
 import { checkChoice, checkNumber, checkOptions } from '../errors.js';
 import * as kernels from '../kernels.js';
-import { persistent } from '../memory.js';
+import { attempt, persistent } from '../memory.js';
 import { type RandomSource, RandomState, random } from '../random.js';
 import { empty, type Tensor } from '../tensor.js';
 import { checkCache, checkDout, checkLike } from './checks.js';
@@ -48,15 +48,16 @@ export function dropoutForward(x: Tensor, dropoutParam: DropoutParam): [Tensor, 
   const mode = checkChoice(where, 'mode', dropoutParam.mode, ['train', 'test']);
   const { seed, mask: given } = dropoutParam;
   if (given !== undefined) checkLike(where, 'mask', given, input.shape, input, "x's shape");
-  if (mode === 'test') {
+  return attempt(() => {
     const out = empty(input.shape, input.dtype);
-    kernels.convert(out, input);
-    return [out, new DropoutCache(undefined, p, input.shape, input.dtype)];
-  }
-  const mask = given ?? drawMask(input, p, seed, dropoutParam.random);
-  const out = empty(input.shape, input.dtype);
-  kernels.mask(out, input, mask, 1 / p);
-  return [out, new DropoutCache(mask, p, input.shape, input.dtype)];
+    if (mode === 'test') {
+      kernels.convert(out, input);
+      return [out, new DropoutCache(undefined, p, input.shape, input.dtype)];
+    }
+    const mask = given ?? drawMask(input, p, seed, dropoutParam.random);
+    kernels.mask(out, input, mask, 1 / p);
+    return [out, new DropoutCache(mask, p, input.shape, input.dtype)];
+  });
 }
 
 function drawMask(x: Tensor, p: number, seed: number | undefined, source: RandomSource | undefined): Tensor {
@@ -66,8 +67,8 @@ function drawMask(x: Tensor, p: number, seed: number | undefined, source: Random
     seeded.seed(seed);
     stream = seeded;
   }
-  const draws = stream.rand(...x.shape) as Tensor;
   const mask = empty(x.shape, x.dtype);
+  const draws = stream.rand(x.size);
   kernels.below(mask, draws, p);
   draws.dispose();
   return mask;
@@ -77,8 +78,10 @@ function drawMask(x: Tensor, p: number, seed: number | undefined, source: Random
 export function dropoutBackward(dout: Tensor, cache: DropoutCache): Tensor {
   const { mask, p, shape, dtype } = checkCache('dropoutBackward', cache, DropoutCache, 'dropoutForward');
   checkDout('dropoutBackward', dout, { shape, dtype });
-  const dx = empty(shape, dtype);
-  if (mask) kernels.mask(dx, dout, mask, 1 / p);
-  else kernels.convert(dx, dout);
-  return dx;
+  return attempt(() => {
+    const dx = empty(shape, dtype);
+    if (mask) kernels.mask(dx, dout, mask, 1 / p);
+    else kernels.convert(dx, dout);
+    return dx;
+  });
 }

@@ -1,6 +1,7 @@
 /** Losses over class scores: softmax cross-entropy and multiclass hinge (SVM). Both are means over the batch. */
 import { checkNumber, checkOptions, formatShape, ShapeError } from '../errors.js';
 import * as kernels from '../kernels.js';
+import { attempt } from '../memory.js';
 import { checkIndices, empty, type Indices, type Tensor } from '../tensor.js';
 import { checkMatrix } from './checks.js';
 
@@ -43,9 +44,11 @@ export interface SoftmaxLossOptions {
 export function softmaxLoss(x: Tensor, y: Indices, options: SoftmaxLossOptions = {}): [number, Tensor] {
   checkOptions('softmaxLoss', options, ['labelSmoothing']);
   const smoothing = checkNumber('softmaxLoss', 'labelSmoothing', options.labelSmoothing ?? 0, { low: 0, high: 1 });
-  const parts = prepare('softmaxLoss', x, y);
-  kernels.softmaxLoss(parts.losses, parts.dx, x, parts.labels, smoothing);
-  return finish(y, parts);
+  return attempt(() => {
+    const parts = prepare('softmaxLoss', x, y);
+    kernels.softmaxLoss(parts.losses, parts.dx, x, parts.labels, smoothing);
+    return finish(y, parts);
+  });
 }
 
 export interface SvmLossOptions {
@@ -64,7 +67,9 @@ export interface SvmLossOptions {
 export function svmLoss(x: Tensor, y: Indices, options: SvmLossOptions = {}): [number, Tensor] {
   checkOptions('svmLoss', options, ['delta']);
   const delta = checkNumber('svmLoss', 'delta', options.delta ?? 1);
-  const parts = prepare('svmLoss', x, y);
-  kernels.svmLoss(parts.losses, parts.dx, x, parts.labels, delta);
-  return finish(y, parts);
+  return attempt(() => {
+    const parts = prepare('svmLoss', x, y);
+    kernels.svmLoss(parts.losses, parts.dx, x, parts.labels, delta);
+    return finish(y, parts);
+  });
 }

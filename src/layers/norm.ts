@@ -1,7 +1,7 @@
 /** Batch normalisation over the batch, layer normalisation over each example; both for x (N, D). */
 import { checkChoice, checkNumber, checkOptions, formatShape, ShapeError } from '../errors.js';
 import * as kernels from '../kernels.js';
-import { persistent } from '../memory.js';
+import { attempt, persistent } from '../memory.js';
 import { empty, type Tensor, zeros } from '../tensor.js';
 import { checkCache, checkDout, checkLike, checkMatrix } from './checks.js';
 
@@ -59,17 +59,19 @@ export function batchnormForward(x: Tensor, gamma: Tensor, beta: Tensor, bnParam
   }
   if (bnParam.runningMean) checkLike(where, 'runningMean', bnParam.runningMean, [D], x, '(D,)');
   if (bnParam.runningVar) checkLike(where, 'runningVar', bnParam.runningVar, [D], x, '(D,)');
-  const runningMean = bnParam.runningMean ?? persistent(() => zeros([D], { dtype: x.dtype }));
-  const runningVar = bnParam.runningVar ?? persistent(() => zeros([D], { dtype: x.dtype }));
-  bnParam.runningMean = runningMean;
-  bnParam.runningVar = runningVar;
-  const out = empty(x.shape, x.dtype);
-  const xhat = empty(x.shape, x.dtype);
-  const invStd = empty([D], x.dtype);
-  const o = { out, xhat, invStd, runningMean, runningVar, x, gamma, beta };
-  if (mode === 'train') kernels.batchnormTrain(o, N, D, eps, momentum);
-  else kernels.batchnormTest(o, N, D, eps);
-  return [out, new NormCache('batchnorm', mode, xhat, invStd, gamma)];
+  return attempt(() => {
+    const runningMean = bnParam.runningMean ?? persistent(() => zeros([D], { dtype: x.dtype }));
+    const runningVar = bnParam.runningVar ?? persistent(() => zeros([D], { dtype: x.dtype }));
+    const out = empty(x.shape, x.dtype);
+    const xhat = empty(x.shape, x.dtype);
+    const invStd = empty([D], x.dtype);
+    const o = { out, xhat, invStd, runningMean, runningVar, x, gamma, beta };
+    if (mode === 'train') kernels.batchnormTrain(o, N, D, eps, momentum);
+    else kernels.batchnormTest(o, N, D, eps);
+    bnParam.runningMean = runningMean;
+    bnParam.runningVar = runningVar;
+    return [out, new NormCache('batchnorm', mode, xhat, invStd, gamma)];
+  });
 }
 
 /**
@@ -101,12 +103,14 @@ function back(
   );
   checkDout(where, dout, xhat);
   const [N, D] = xhat.shape as [number, number];
-  const dx = empty(xhat.shape, xhat.dtype);
-  const dgamma = empty([D], xhat.dtype);
-  const dbeta = empty([D], xhat.dtype);
-  const way = mode === 'test' ? 'batchnormBackwardTest' : training;
-  kernels.batchnormBackward(way, { dx, dgamma, dbeta, dout, xhat, invStd, gamma }, N, D);
-  return [dx, dgamma, dbeta];
+  return attempt(() => {
+    const dx = empty(xhat.shape, xhat.dtype);
+    const dgamma = empty([D], xhat.dtype);
+    const dbeta = empty([D], xhat.dtype);
+    const way = mode === 'test' ? 'batchnormBackwardTest' : training;
+    kernels.batchnormBackward(way, { dx, dgamma, dbeta, dout, xhat, invStd, gamma }, N, D);
+    return [dx, dgamma, dbeta];
+  });
 }
 
 export interface LayernormParam {
@@ -133,11 +137,13 @@ export function layernormForward(
   const { N, D } = checkScale(where, x, gamma, beta);
   checkOptions(where, lnParam, ['eps']);
   const eps = checkNumber(where, 'eps', lnParam.eps ?? 1e-5, { low: 0 });
-  const out = empty(x.shape, x.dtype);
-  const xhat = empty(x.shape, x.dtype);
-  const invStd = empty([N], x.dtype);
-  kernels.layernormForward({ out, xhat, invStd, x, gamma, beta }, N, D, eps);
-  return [out, new NormCache('layernorm', 'train', xhat, invStd, gamma)];
+  return attempt(() => {
+    const out = empty(x.shape, x.dtype);
+    const xhat = empty(x.shape, x.dtype);
+    const invStd = empty([N], x.dtype);
+    kernels.layernormForward({ out, xhat, invStd, x, gamma, beta }, N, D, eps);
+    return [out, new NormCache('layernorm', 'train', xhat, invStd, gamma)];
+  });
 }
 
 /** @returns [dx (N, D), dgamma (D), dbeta (D)] */
@@ -151,9 +157,11 @@ export function layernormBackward(dout: Tensor, cache: NormCache): [Tensor, Tens
   );
   checkDout(where, dout, xhat);
   const [N, D] = xhat.shape as [number, number];
-  const dx = empty(xhat.shape, xhat.dtype);
-  const dgamma = empty([D], xhat.dtype);
-  const dbeta = empty([D], xhat.dtype);
-  kernels.layernormBackward({ dx, dgamma, dbeta, dout, xhat, invStd, gamma }, N, D);
-  return [dx, dgamma, dbeta];
+  return attempt(() => {
+    const dx = empty(xhat.shape, xhat.dtype);
+    const dgamma = empty([D], xhat.dtype);
+    const dbeta = empty([D], xhat.dtype);
+    kernels.layernormBackward({ dx, dgamma, dbeta, dout, xhat, invStd, gamma }, N, D);
+    return [dx, dgamma, dbeta];
+  });
 }

@@ -1,5 +1,6 @@
 /** Layers that usually come together, as the course's layer_utils has them. */
 import * as kernels from '../kernels.js';
+import { attempt } from '../memory.js';
 import { empty, type Tensor } from '../tensor.js';
 import { type ActivationCache, reluBackward, reluForward } from './activations.js';
 import { AffineCache, affineForward, affineGradients, checkAffine } from './affine.js';
@@ -24,9 +25,11 @@ export class AffineReluCache {
  */
 export function affineReluForward(x: Tensor, w: Tensor, b: Tensor): [Tensor, AffineReluCache] {
   const { N, D, M } = checkAffine('affineReluForward', x, w, b);
-  const out = empty([N, M], x.dtype);
-  kernels.gemm(out, x, w, N, M, D, { bias: b, relu: true });
-  return [out, new AffineReluCache(new AffineCache(x, w, D, M), out)];
+  return attempt(() => {
+    const out = empty([N, M], x.dtype);
+    kernels.gemm(out, x, w, N, M, D, { bias: b, relu: true });
+    return [out, new AffineReluCache(new AffineCache(x, w, D, M), out)];
+  });
 }
 
 /** @returns [dx, dw, db] */
@@ -42,11 +45,13 @@ export function affineReluGradients(
 ): [Tensor | undefined, Tensor, Tensor] {
   const { affine, out } = checkCache('affineReluBackward', cache, AffineReluCache, 'affineReluForward');
   checkDout('affineReluBackward', dout, out);
-  const da = empty(out.shape, out.dtype);
-  kernels.unaryBackward('reluBackward', da, dout, out);
-  const gradients = affineGradients(da, affine, needDx);
-  da.dispose();
-  return gradients;
+  return attempt(() => {
+    const da = empty(out.shape, out.dtype);
+    kernels.unaryBackward('reluBackward', da, dout, out);
+    const gradients = affineGradients(da, affine, needDx);
+    da.dispose();
+    return gradients;
+  });
 }
 
 export class AffineBnReluCache {
@@ -73,21 +78,25 @@ export function affineBnReluForward(
   beta: Tensor,
   bnParam: BatchnormParam,
 ): [Tensor, AffineBnReluCache] {
-  const [a, affine] = affineForward(x, w, b);
-  const [n, norm] = batchnormForward(a, gamma, beta, bnParam);
-  a.dispose();
-  const [out, relu] = reluForward(n);
-  n.dispose();
-  return [out, new AffineBnReluCache(affine, norm, relu)];
+  return attempt(() => {
+    const [a, affine] = affineForward(x, w, b);
+    const [n, norm] = batchnormForward(a, gamma, beta, bnParam);
+    a.dispose();
+    const [out, relu] = reluForward(n);
+    n.dispose();
+    return [out, new AffineBnReluCache(affine, norm, relu)];
+  });
 }
 
 /** @returns [dx, dw, db, dgamma, dbeta] */
 export function affineBnReluBackward(dout: Tensor, cache: AffineBnReluCache): [Tensor, Tensor, Tensor, Tensor, Tensor] {
   const { affine, norm, relu } = checkCache('affineBnReluBackward', cache, AffineBnReluCache, 'affineBnReluForward');
-  const dn = reluBackward(dout, relu);
-  const [da, dgamma, dbeta] = batchnormBackwardAlt(dn, norm);
-  dn.dispose();
-  const [dx, dw, db] = affineGradients(da, affine, true) as [Tensor, Tensor, Tensor];
-  da.dispose();
-  return [dx, dw, db, dgamma, dbeta];
+  return attempt(() => {
+    const dn = reluBackward(dout, relu);
+    const [da, dgamma, dbeta] = batchnormBackwardAlt(dn, norm);
+    dn.dispose();
+    const [dx, dw, db] = affineGradients(da, affine, true) as [Tensor, Tensor, Tensor];
+    da.dispose();
+    return [dx, dw, db, dgamma, dbeta];
+  });
 }

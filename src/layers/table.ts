@@ -33,7 +33,7 @@ export interface LayerRow {
   kinks?: readonly number[];
   /** Sizes to try: 1, lanes - 1, lanes + 1, 2 lanes + 3, and across a block. */
   cases: readonly Sizes[];
-  /** Shapes that must be refused: the argument, its wrong shape for the first case, and a part of the message. */
+  /** Shapes that must be refused: the argument, its wrong shape for the first case, and the message after the name of the function. */
   refuses: readonly { argument: string; shape: Shape; message: string }[];
   /** One line for the documentation. */
   doc: string;
@@ -75,7 +75,7 @@ const affineInputs = {
 const affineOut = (s: Sizes): Shape => [s.N as number, s.M as number];
 const affineRefuses = [
   { argument: 'w', shape: [2, 1], message: 'w must be (D, M) with D = 1, got (2, 1); D is 1 from x (1, 1)' },
-  { argument: 'b', shape: [2], message: 'b must be (M,) = (1,), got (2,)' },
+  { argument: 'b', shape: [2], message: 'b must be (M,) = (1,), got (2,); M is the second axis of w (1, 1)' },
 ];
 
 export const layerTable: Readonly<Record<string, LayerRow>> = {
@@ -110,8 +110,16 @@ export const layerTable: Readonly<Record<string, LayerRow>> = {
     cases: ragged({ N: [2, 5, 9], D: [1, 3, 5, 11, 19] }),
     refuses: [
       { argument: 'x', shape: [2, 1, 1], message: 'x must be a matrix (N, D), got (2, 1, 1)' },
-      { argument: 'gamma', shape: [2], message: 'gamma must be (D,) = (1,), got (2,)' },
-      { argument: 'beta', shape: [1, 1], message: 'beta must be (D,) = (1,), got (1, 1)' },
+      {
+        argument: 'gamma',
+        shape: [2],
+        message: 'gamma must be (D,) = (1,), got (2,); D is the second axis of x (2, 1)',
+      },
+      {
+        argument: 'beta',
+        shape: [1, 1],
+        message: 'beta must be (D,) = (1,), got (1, 1); D is the second axis of x (2, 1)',
+      },
     ],
     doc: 'columns normalised over the batch, then gamma xhat + beta',
   },
@@ -131,7 +139,13 @@ export const layerTable: Readonly<Record<string, LayerRow>> = {
     inputs: { x: matrix, gamma: row, beta: row },
     out: matrix,
     cases: ragged({ N: [1, 4], D: [2, 3, 5, 11, 19] }),
-    refuses: [{ argument: 'gamma', shape: [3], message: 'gamma must be (D,) = (2,), got (3,)' }],
+    refuses: [
+      {
+        argument: 'gamma',
+        shape: [3],
+        message: 'gamma must be (D,) = (2,), got (3,); D is the second axis of x (1, 2)',
+      },
+    ],
     doc: 'rows normalised each by itself, then gamma xhat + beta',
   },
   affineRelu: {
@@ -152,7 +166,13 @@ export const layerTable: Readonly<Record<string, LayerRow>> = {
     options: () => ({ mode: 'train' }),
     kinks: [0],
     cases: ragged({ N: [3, 5], D: [4, 7], M: [1, 4, 9] }),
-    refuses: [{ argument: 'gamma', shape: [2], message: 'gamma must be (D,) = (1,), got (2,)' }],
+    refuses: [
+      {
+        argument: 'gamma',
+        shape: [2],
+        message: 'gamma must be (D,) = (1,), got (2,); D is the second axis of x (3, 1)',
+      },
+    ],
     doc: 'affine - batch norm - ReLU',
   },
   softmax: {

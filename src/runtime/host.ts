@@ -116,3 +116,20 @@ export async function startWorker(url: URL): Promise<HostWorker> {
     onError: (listener) => void worker.on('error', listener),
   };
 }
+
+/**
+ * Lets the event loop have a turn: timers, messages, a page's drawing, Ctrl-C. setTimeout would wait 1 ms in Node, and up
+ * to 4 ms in browsers.
+ */
+export function pause(): Promise<void> {
+  const { setImmediate } = globalThis as { setImmediate?: (done: () => void) => void };
+  if (setImmediate) return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}

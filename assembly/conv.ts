@@ -1,0 +1,525 @@
+/**
+ * Convolution (cross-correlation, as the field calls it) and its gradients, twice: as plain loops, the reference, and
+ * as implicit matrix products whose packed panels are taken straight from the images, so that no im2col matrix is ever
+ * in memory.
+ *
+ * x (N, C, H, W), w (F, C, HH, WW), b (F), out (N, F, OH, OW) with OH = 1 + (H + 2 pad - HH) / stride. In the product,
+ * the filters are A (F, K) with K = C HH WW, and the patches of the images are B (K, positions).
+ *
+ * A `Geometry` is an array of int32 written by TypeScript; see the indices below.
+ */
+import { KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
+import { ACCUMULATE, anyTile, blockDepth, blockFlags, packRows, ROW_BIAS } from './gemm';
+import { at, lanes, zero } from './lanes';
+
+/** Places in a Geometry. padTop and padLeft are the borders before the image; after it as much as positions need. */
+const G_N: i32 = 0;
+const G_C: i32 = 1;
+const G_H: i32 = 2;
+const G_W: i32 = 3;
+const G_F: i32 = 4;
+const G_HH: i32 = 5;
+const G_WW: i32 = 6;
+const G_OH: i32 = 7;
+const G_OW: i32 = 8;
+const G_STRIDE: i32 = 9;
+const G_PAD_TOP: i32 = 10;
+const G_PAD_LEFT: i32 = 11;
+
+// @ts-ignore: decorator
+@inline
+function g(geometry: usize, place: i32): i32 {
+  return load<i32>(geometry + at<i32>(place));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The reference: plain loops in the order of the definition.
+
+/** out of images [begin, end). */
+export function convForwardNaive<T>(out: usize, x: usize, w: usize, b: usize, geometry: usize, begin: i32, end: i32): void {
+  const C = g(geometry, G_C);
+  const H = g(geometry, G_H);
+  const W = g(geometry, G_W);
+  const F = g(geometry, G_F);
+  const HH = g(geometry, G_HH);
+  const WW = g(geometry, G_WW);
+  const OH = g(geometry, G_OH);
+  const OW = g(geometry, G_OW);
+  const stride = g(geometry, G_STRIDE);
+  const padTop = g(geometry, G_PAD_TOP);
+  const padLeft = g(geometry, G_PAD_LEFT);
+  for (let n = begin; n < end; n++)
+    for (let f = 0; f < F; f++)
+      for (let oh = 0; oh < OH; oh++)
+        for (let ow = 0; ow < OW; ow++) {
+          let sum = load<T>(b + at<T>(f));
+          for (let c = 0; c < C; c++)
+            for (let kh = 0; kh < HH; kh++) {
+              const h = oh * stride + kh - padTop;
+              if (h < 0 || h >= H) continue;
+              for (let kw = 0; kw < WW; kw++) {
+                const v = ow * stride + kw - padLeft;
+                if (v < 0 || v >= W) continue;
+                const xv = load<T>(x + at<T>(((n * C + c) * H + h) * W + v));
+                sum = <T>(sum + xv * load<T>(w + at<T>(((f * C + c) * HH + kh) * WW + kw)));
+              }
+            }
+          store<T>(out + at<T>(((n * F + f) * OH + oh) * OW + ow), sum);
+        }
+}
+
+/** All three gradients; dx, dw and db are zeroed first. Not split. */
+export function convBackwardNaive<T>(
+  dx: usize, dw: usize, db: usize, dout: usize, x: usize, w: usize, geometry: usize,
+): void {
+  const N = g(geometry, G_N);
+  const C = g(geometry, G_C);
+  const H = g(geometry, G_H);
+  const W = g(geometry, G_W);
+  const F = g(geometry, G_F);
+  const HH = g(geometry, G_HH);
+  const WW = g(geometry, G_WW);
+  const OH = g(geometry, G_OH);
+  const OW = g(geometry, G_OW);
+  const stride = g(geometry, G_STRIDE);
+  const padTop = g(geometry, G_PAD_TOP);
+  const padLeft = g(geometry, G_PAD_LEFT);
+  memory.fill(dx, 0, at<T>(N * C * H * W));
+  memory.fill(dw, 0, at<T>(F * C * HH * WW));
+  memory.fill(db, 0, at<T>(F));
+  for (let n = 0; n < N; n++)
+    for (let f = 0; f < F; f++)
+      for (let oh = 0; oh < OH; oh++)
+        for (let ow = 0; ow < OW; ow++) {
+          const d = load<T>(dout + at<T>(((n * F + f) * OH + oh) * OW + ow));
+          store<T>(db + at<T>(f), <T>(load<T>(db + at<T>(f)) + d));
+          for (let c = 0; c < C; c++)
+            for (let kh = 0; kh < HH; kh++) {
+              const h = oh * stride + kh - padTop;
+              if (h < 0 || h >= H) continue;
+              for (let kw = 0; kw < WW; kw++) {
+                const v = ow * stride + kw - padLeft;
+                if (v < 0 || v >= W) continue;
+                const xo = at<T>(((n * C + c) * H + h) * W + v);
+                const wo = at<T>(((f * C + c) * HH + kh) * WW + kw);
+                store<T>(dw + wo, <T>(load<T>(dw + wo) + load<T>(x + xo) * d));
+                store<T>(dx + xo, <T>(load<T>(dx + xo) + load<T>(w + wo) * d));
+              }
+            }
+        }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Implicit matrix products.
+
+/** Rows and columns of an image with its borders: as far as the last position reaches, plus a vector to read past it. */
+// @ts-ignore: decorator
+@inline
+function paddedHeight(geometry: usize): i32 {
+  return max((g(geometry, G_OH) - 1) * g(geometry, G_STRIDE) + g(geometry, G_HH), g(geometry, G_PAD_TOP) + g(geometry, G_H));
+}
+// @ts-ignore: decorator
+@inline
+function paddedWidth(geometry: usize): i32 {
+  return max((g(geometry, G_OW) - 1) * g(geometry, G_STRIDE) + g(geometry, G_WW), g(geometry, G_PAD_LEFT) + g(geometry, G_W));
+}
+
+/** Elements of one padded image. */
+// @ts-ignore: decorator
+@inline
+function paddedSize(geometry: usize): i32 {
+  return g(geometry, G_C) * paddedHeight(geometry) * paddedWidth(geometry);
+}
+
+/** Elements read past the end of the last padded image by whole-vector loads. */
+const SLACK: i32 = 32;
+
+/** Panels of one image: NR positions each, the last with what is left. Panels never cross images. */
+// @ts-ignore: decorator
+@inline
+function imagePanels<T>(geometry: usize): i32 {
+  return (g(geometry, G_OH) * g(geometry, G_OW) + NR<T>() - 1) / NR<T>();
+}
+
+/** Panels of one packed block, as in gemm: NC columns. */
+// @ts-ignore: decorator
+@inline
+function blockPanels<T>(): i32 {
+  return NC / NR<T>();
+}
+
+/** Images whose panels share a packed block. */
+// @ts-ignore: decorator
+@inline
+function groupSize<T>(geometry: usize): i32 {
+  return max(1, blockPanels<T>() / imagePanels<T>(geometry));
+}
+
+/** Bytes of scratch for one thread: rows of A and spare tile, packed B, offset table, padded images. */
+export function convScratch<T>(geometry: usize): i32 {
+  const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
+  const images = groupSize<T>(geometry) * paddedSize(geometry) + SLACK;
+  return (<i32>THREAD_SCRATCH_BYTES + sizeof<T>() * KC * NC + 4 * (K + 4) + sizeof<T>() * images + 255) & ~63;
+}
+
+/** Byte offset, from a position's top left corner in the padded image, of every row k = (c, kh, kw) of the product. */
+function offsetTable<T>(table: usize, geometry: usize): void {
+  const C = g(geometry, G_C);
+  const HH = g(geometry, G_HH);
+  const WW = g(geometry, G_WW);
+  const PW = paddedWidth(geometry);
+  const plane = paddedHeight(geometry) * PW;
+  for (let c = 0; c < C; c++)
+    for (let kh = 0; kh < HH; kh++)
+      for (let kw = 0; kw < WW; kw++, table += 4) store<i32>(table, <i32>at<T>(c * plane + kh * PW + kw));
+}
+
+/** Copies one image (C, H, W) into the middle of zeros. */
+function padImage<T>(to: usize, x: usize, geometry: usize): void {
+  const C = g(geometry, G_C);
+  const H = g(geometry, G_H);
+  const rowBytes = at<T>(g(geometry, G_W));
+  const paddedRow = at<T>(paddedWidth(geometry));
+  const before = at<T>(g(geometry, G_PAD_LEFT));
+  const after = paddedRow - before - rowBytes;
+  const top = paddedRow * g(geometry, G_PAD_TOP);
+  const bottom = paddedRow * (paddedHeight(geometry) - H) - top;
+  for (let c = 0; c < C; c++) {
+    memory.fill(to, 0, top);
+    to += top;
+    for (let h = 0; h < H; h++) {
+      for (let o: usize = 0; o < before; o += sizeof<T>()) store<T>(to + o, <T>0);
+      to += before;
+      memory.copy(to, x, rowBytes);
+      to += rowBytes;
+      x += rowBytes;
+      for (let o: usize = 0; o < after; o += sizeof<T>()) store<T>(to + o, <T>0);
+      to += after;
+    }
+    memory.fill(to, 0, bottom);
+    to += bottom;
+  }
+}
+
+/**
+ * Packs one panel of patches: NR positions from `position` on (fewer at the end of the image), rows [k, k + kc) of the
+ * product. Positions beside each other in the image are loaded as vectors.
+ */
+function packPatches<T>(to: usize, image: usize, table: usize, kc: i32, position: i32, count: i32, geometry: usize): void {
+  const OW = g(geometry, G_OW);
+  const stride = g(geometry, G_STRIDE);
+  const rowStep = at<T>(paddedWidth(geometry) * stride);
+  const oh = position / OW;
+  const ow = position - oh * OW;
+  const start = image + rowStep * oh + at<T>(ow * stride);
+  const end = table + at<i32>(kc);
+  if (count == NR<T>() && ow + NR<T>() <= OW) {
+    if (stride == 1) {
+      for (; table < end; table += 4, to += 32) {
+        const p = start + load<i32>(table);
+        v128.store(to, v128.load(p));
+        v128.store(to, v128.load(p, 16), 16);
+      }
+      return;
+    }
+    if (stride == 2) {
+      for (; table < end; table += 4, to += 32) {
+        const p = start + load<i32>(table);
+        v128.store(to, everyOther<T>(v128.load(p), v128.load(p, 16)));
+        v128.store(to, everyOther<T>(v128.load(p, 32), v128.load(p, 48)), 16);
+      }
+      return;
+    }
+  }
+  // Each position by itself: panels that cross rows, the last panel, other strides.
+  const width = panelWidth<T>(count);
+  const step = at<T>(width);
+  let row = oh;
+  let column = ow;
+  for (let j = 0; j < width; j++, to += sizeof<T>()) {
+    let q = to;
+    if (j < count) {
+      const p = image + rowStep * row + at<T>(column * stride);
+      for (let t = table; t < end; t += 4, q += step) store<T>(q, load<T>(p + load<i32>(t)));
+      if (++column == OW) {
+        column = 0;
+        row++;
+      }
+    } else {
+      for (let t = table; t < end; t += 4, q += step) store<T>(q, <T>0);
+    }
+  }
+}
+
+/** Columns of a packed panel: a full one, or one vector if `count` columns fit it. */
+// @ts-ignore: decorator
+@inline
+function panelWidth<T>(count: i32): i32 {
+  return count <= lanes<T>() ? lanes<T>() : NR<T>();
+}
+
+/** Elements 0, 2, … of two vectors. */
+// @ts-ignore: decorator
+@inline
+function everyOther<T>(a: v128, b: v128): v128 {
+  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 0, 2, 4, 6) : v128.shuffle<f64>(a, b, 0, 2);
+}
+
+/**
+ * out of images [begin, end): out = w * patches + b (b may be 0), ReLU if flags say so. scratch: convScratch bytes for
+ * every thread.
+ */
+export function convForward<T>(
+  out: usize, x: usize, w: usize, b: usize, geometry: usize, flags: i32, scratch: usize, begin: i32, end: i32,
+  thread: i32,
+): void {
+  scratch += <usize>convScratch<T>(geometry) * thread;
+  const packed = scratch + THREAD_SCRATCH_BYTES;
+  const table = packed + at<T>(KC * NC);
+  const F = g(geometry, G_F);
+  const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
+  const images = (table + at<i32>(K + 4) + 15) & ~15;
+  const P = g(geometry, G_OH) * g(geometry, G_OW);
+  const perImage = imagePanels<T>(geometry);
+  const group = groupSize<T>(geometry);
+  const size = at<T>(paddedSize(geometry));
+  const imageBytes = at<T>(g(geometry, G_C) * g(geometry, G_H) * g(geometry, G_W));
+  const ldc = at<T>(P);
+  offsetTable<T>(table, geometry);
+  if (b) flags |= ROW_BIAS;
+  for (let n = begin; n < end; n += group) {
+    const count = min(group, end - n);
+    for (let i = 0; i < count; i++) padImage<T>(images + size * i, x + imageBytes * (n + i), geometry);
+    const panels = perImage * count;
+    for (let first = 0; first < panels; first += blockPanels<T>()) {
+      const last = min(panels, first + blockPanels<T>());
+      for (let pc = 0, kc = 0; pc < K; pc += kc) {
+        kc = blockDepth(pc, K);
+        const panelBytes = at<T>(kc * NR<T>());
+        for (let panel = first; panel < last; panel++) {
+          const i = panel / perImage;
+          const position = (panel - i * perImage) * NR<T>();
+          packPatches<T>(
+            packed + panelBytes * (panel - first), images + size * i, table + at<i32>(pc), kc, position,
+            min(P - position, NR<T>()), geometry,
+          );
+        }
+        const final = pc + kc == K;
+        const own = blockFlags(flags, pc, final);
+        for (let f = 0; f < F; f += MR) {
+          const mr = min(F - f, MR);
+          packRows<T>(scratch, w + at<T>(f * K + pc), kc, mr, K, 1);
+          const bias = final && b ? b + at<T>(f) : 0;
+          let from = packed;
+          for (let panel = first; panel < last; panel++, from += panelBytes) {
+            const i = panel / perImage;
+            const position = (panel - i * perImage) * NR<T>();
+            const nr = min(P - position, NR<T>());
+            const C = out + at<T>(((n + i) * F + f) * P + position);
+            anyTile<T>(C, scratch, from, bias, kc, ldc, own, mr, nr);
+          }
+        }
+      }
+    }
+  }
+}
+
+/**
+ * dw (F, K) for columns of panels [begin, end) (NR values of k each): the sum over all images and positions of
+ * dout (F, position) times patch (position, k). scratch: convScratch bytes for every thread.
+ */
+export function convWeightGradient<T>(
+  dw: usize, dout: usize, x: usize, geometry: usize, scratch: usize, begin: i32, end: i32, thread: i32,
+): void {
+  scratch += <usize>convScratch<T>(geometry) * thread;
+  const packed = scratch + THREAD_SCRATCH_BYTES;
+  const table = packed + at<T>(KC * NC);
+  const N = g(geometry, G_N);
+  const F = g(geometry, G_F);
+  const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
+  const images = (table + at<i32>(K + 4) + 15) & ~15;
+  const P = g(geometry, G_OH) * g(geometry, G_OW);
+  const group = min(groupSize<T>(geometry), max(1, KC / P));
+  const size = at<T>(paddedSize(geometry));
+  const imageBytes = at<T>(g(geometry, G_C) * g(geometry, G_H) * g(geometry, G_W));
+  offsetTable<T>(table, geometry);
+  let started = false;
+  for (let n = 0; n < N; n += group) {
+    // A block of depth: part of one image's positions, or all positions of a group of small images.
+    const count = min(group, N - n);
+    for (let i = 0; i < count; i++) padImage<T>(images + size * i, x + imageBytes * (n + i), geometry);
+    for (let p = 0, pc = 0; p < P; p += pc) {
+      pc = blockDepth(p, P);
+      const depth = pc * count;
+      const panelBytes = at<T>(depth * NR<T>());
+      for (let first = begin; first < end; first += blockPanels<T>()) {
+        const last = min(end, first + blockPanels<T>());
+        for (let panel = first; panel < last; panel++) {
+          const k = panel * NR<T>();
+          for (let i = 0; i < count; i++) {
+            packColumns<T>(
+              packed + panelBytes * (panel - first) + at<T>(pc * i * panelWidth<T>(min(K - k, NR<T>()))), images + size * i,
+              table + at<i32>(k), min(K - k, NR<T>()), p, pc, geometry,
+            );
+          }
+        }
+        for (let f = 0; f < F; f += MR) {
+          const mr = min(F - f, MR);
+          for (let i = 0; i < count; i++) {
+            packRows<T>(scratch + <usize>(pc * i) * 64, dout + at<T>(((n + i) * F + f) * P + p), pc, mr, P, 1);
+          }
+          let from = packed;
+          for (let panel = first; panel < last; panel++, from += panelBytes) {
+            const k = panel * NR<T>();
+            const nr = min(K - k, NR<T>());
+            const C = dw + at<T>(f * K + k);
+            anyTile<T>(C, scratch, from, 0, depth, at<T>(K), started ? ACCUMULATE : 0, mr, nr);
+          }
+        }
+      }
+      started = true;
+    }
+  }
+}
+
+/** Packs one panel of patches turned over: positions [p, p + pc) down, `count` (1..NR) values of k across. */
+function packColumns<T>(to: usize, image: usize, table: usize, count: i32, p: i32, pc: i32, geometry: usize): void {
+  const OW = g(geometry, G_OW);
+  const stride = g(geometry, G_STRIDE);
+  const rowStep = at<T>(paddedWidth(geometry) * stride);
+  const step = at<T>(stride);
+  const width = at<T>(panelWidth<T>(count));
+  for (let j = 0; j < count; j += lanes<T>(), to += 16) {
+    let q = to;
+    const have = count - j;
+    // Missing columns repeat the first; their sums are computed and thrown away.
+    const o0 = load<i32>(table + at<i32>(j));
+    const o1 = have > 1 ? load<i32>(table + at<i32>(j + 1)) : o0;
+    const o2 = sizeof<T>() == 4 && have > 2 ? load<i32>(table + at<i32>(j + 2)) : o0;
+    const o3 = sizeof<T>() == 4 && have > 3 ? load<i32>(table + at<i32>(j + 3)) : o0;
+    let row = p / OW;
+    let column = p - row * OW;
+    for (let left = pc; left > 0; ) {
+      // Positions up to the end of the image row.
+      let run = min(left, OW - column);
+      left -= run;
+      let s = image + rowStep * row + step * column;
+      if (stride == 1) {
+        for (; run >= lanes<T>(); run -= lanes<T>(), s += 16) {
+          if (sizeof<T>() == 4) {
+            const r0 = v128.load(s + o0);
+            const r1 = v128.load(s + o1);
+            const r2 = v128.load(s + o2);
+            const r3 = v128.load(s + o3);
+            const lo01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
+            const hi01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+            const lo23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
+            const hi23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+            v128.store(q, v128.shuffle<f32>(lo01, lo23, 0, 1, 4, 5));
+            v128.store(q + width, v128.shuffle<f32>(lo01, lo23, 2, 3, 6, 7));
+            q += width + width;
+            v128.store(q, v128.shuffle<f32>(hi01, hi23, 0, 1, 4, 5));
+            v128.store(q + width, v128.shuffle<f32>(hi01, hi23, 2, 3, 6, 7));
+            q += width + width;
+          } else {
+            const r0 = v128.load(s + o0);
+            const r1 = v128.load(s + o1);
+            v128.store(q, v128.shuffle<f64>(r0, r1, 0, 2));
+            v128.store(q + width, v128.shuffle<f64>(r0, r1, 1, 3));
+            q += width + width;
+          }
+        }
+      }
+      for (; run > 0; run--, s += step, q += width) {
+        store<T>(q, load<T>(s + o0));
+        store<T>(q, load<T>(s + o1), sizeof<T>());
+        if (sizeof<T>() == 4) {
+          store<T>(q, load<T>(s + o2), 8);
+          store<T>(q, load<T>(s + o3), 12);
+        }
+      }
+      row++;
+      column = 0;
+    }
+  }
+}
+
+/** db[f] = sum of dout over images and positions, filters [begin, end), in float64. */
+export function convBiasGradient<T>(db: usize, dout: usize, N: i32, F: i32, P: i32, begin: i32, end: i32): void {
+  for (let f = begin; f < end; f++) {
+    let sum: f64 = 0;
+    for (let n = 0; n < N; n++) {
+      let p = dout + at<T>((n * F + f) * P);
+      let v0 = zero<T>();
+      let v1 = v0;
+      const vectors = p + at<T>(P & ~(2 * lanes<T>() - 1));
+      const last = p + at<T>(P);
+      for (; p < vectors; p += 32) {
+        v0 = v128.add<T>(v0, v128.load(p));
+        v1 = v128.add<T>(v1, v128.load(p, 16));
+      }
+      v0 = v128.add<T>(v0, v1);
+      for (let i = 0; i < lanes<T>(); i++) {
+        sum += <f64>v128.extract_lane<T>(v0, 0);
+        v0 = sizeof<T>() == 4 ? v128.shuffle<f32>(v0, v0, 1, 2, 3, 0) : v128.shuffle<f64>(v0, v0, 1, 0);
+      }
+      for (; p < last; p += sizeof<T>()) sum += <f64>load<T>(p);
+    }
+    store<T>(db + at<T>(f), <T>sum);
+  }
+}
+
+/** Filters of the convolution that takes dout back to dx: to[c][f][kh][kw] = w[f][c][HH - 1 - kh][WW - 1 - kw]. */
+export function flipFilters<T>(to: usize, w: usize, F: i32, C: i32, taps: i32): void {
+  for (let c = 0; c < C; c++)
+    for (let f = 0; f < F; f++) {
+      let from = w + at<T>((f * C + c + 1) * taps);
+      for (let t = 0; t < taps; t++, to += sizeof<T>()) {
+        from -= sizeof<T>();
+        store<T>(to, load<T>(from));
+      }
+    }
+}
+
+/**
+ * dx of images [begin, end) from columns: dcol (K, P) of one image at a time lies in scratch (K * P elements for every
+ * thread, behind which the product works); each is added to where its patch came from. The way for strides above 1 and
+ * few channels, where turning the convolution round wastes work.
+ */
+export function scatterPatches<T>(dx: usize, dcol: usize, geometry: usize): void {
+  const C = g(geometry, G_C);
+  const H = g(geometry, G_H);
+  const W = g(geometry, G_W);
+  const HH = g(geometry, G_HH);
+  const WW = g(geometry, G_WW);
+  const OH = g(geometry, G_OH);
+  const OW = g(geometry, G_OW);
+  const stride = g(geometry, G_STRIDE);
+  const padTop = g(geometry, G_PAD_TOP);
+  const padLeft = g(geometry, G_PAD_LEFT);
+  memory.fill(dx, 0, at<T>(C * H * W));
+  for (let c = 0; c < C; c++, dx += at<T>(H * W))
+    for (let kh = 0; kh < HH; kh++)
+      for (let kw = 0; kw < WW; kw++) {
+        // Positions whose tap (kh, kw) lies inside the image row.
+        const shift = kw - padLeft;
+        const from = shift < 0 ? (stride - 1 - shift) / stride : 0;
+        const to = min(OW, W - 1 - shift < 0 ? 0 : (W - 1 - shift) / stride + 1);
+        for (let oh = 0; oh < OH; oh++, dcol += at<T>(OW)) {
+          const h = oh * stride + kh - padTop;
+          if (h < 0 || h >= H) continue;
+          const row = dx + at<T>(h * W + shift);
+          let ow = from;
+          if (stride == 1) {
+            for (; ow + lanes<T>() <= to; ow += lanes<T>()) {
+              const d = row + at<T>(ow);
+              v128.store(d, v128.add<T>(v128.load(d), v128.load(dcol + at<T>(ow))));
+            }
+          }
+          for (; ow < to; ow++) {
+            const d = row + at<T>(ow * stride);
+            store<T>(d, <T>(load<T>(d) + load<T>(dcol + at<T>(ow))));
+          }
+        }
+      }
+}

@@ -1,0 +1,210 @@
+/**
+ * Pooling over windows of planes (H, W); x (planes, H, W), out (planes, OH, OW). Planes are images times channels.
+ * Where several elements are the maximum, the first in row-major order takes the gradient. NaN counts as largest.
+ */
+import { at, lanes } from './lanes';
+
+/** Offset in the plane (elements) of the maximum of the window at (h, w). */
+// @ts-ignore: decorator
+@inline
+function windowArgmax<T>(plane: usize, h: i32, w: i32, W: i32, PH: i32, PW: i32): i32 {
+  let where = h * W + w;
+  let best = load<T>(plane + at<T>(where));
+  for (let i = h; i < h + PH; i++)
+    for (let o = i * W + w, end = o + PW; o < end; o++) {
+      const v = load<T>(plane + at<T>(o));
+      if (v > best || (v != v && best == best)) {
+        best = v;
+        where = o;
+      }
+    }
+  return where;
+}
+
+/** The reference: every window by itself, planes [begin, end). */
+export function maxPoolForwardNaive<T>(
+  out: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32,
+): void {
+  for (let p = begin; p < end; p++) {
+    const plane = x + at<T>(p * H * W);
+    for (let i = 0; i < OH; i++)
+      for (let j = 0; j < OW; j++) {
+        const v = load<T>(plane + at<T>(windowArgmax<T>(plane, i * stride, j * stride, W, PH, PW)));
+        store<T>(out + at<T>((p * OH + i) * OW + j), v);
+      }
+  }
+}
+
+/** Its gradient: dx is zeroed, then each window's dout goes to its maximum. */
+export function maxPoolBackwardNaive<T>(
+  dx: usize, dout: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32,
+  end: i32,
+): void {
+  for (let p = begin; p < end; p++) {
+    const plane = x + at<T>(p * H * W);
+    const to = dx + at<T>(p * H * W);
+    memory.fill(to, 0, at<T>(H * W));
+    for (let i = 0; i < OH; i++)
+      for (let j = 0; j < OW; j++) {
+        const d = to + at<T>(windowArgmax<T>(plane, i * stride, j * stride, W, PH, PW));
+        store<T>(d, <T>(load<T>(d) + load<T>(dout + at<T>((p * OH + i) * OW + j))));
+      }
+  }
+}
+
+/** Even and odd elements of two neighbouring vectors. */
+// @ts-ignore: decorator
+@inline
+function evens<T>(a: v128, b: v128): v128 {
+  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 0, 2, 4, 6) : v128.shuffle<f64>(a, b, 0, 2);
+}
+// @ts-ignore: decorator
+@inline
+function odds<T>(a: v128, b: v128): v128 {
+  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 1, 3, 5, 7) : v128.shuffle<f64>(a, b, 1, 3);
+}
+
+/** The larger; a where they are equal; NaN if either is. */
+// @ts-ignore: decorator
+@inline
+function larger<T>(a: v128, b: v128): v128 {
+  return v128.bitselect(a, b, v128.or(v128.ge<T>(a, b), v128.ne<T>(a, a)));
+}
+
+/** Planes [begin, end). 2x2 windows of stride 2 go through whole vectors. */
+export function maxPoolForward<T>(
+  out: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32,
+): void {
+  if (PH != 2 || PW != 2 || stride != 2) {
+    maxPoolForwardNaive<T>(out, x, H, W, PH, PW, stride, OH, OW, begin, end);
+    return;
+  }
+  for (let p = begin; p < end; p++)
+    for (let i = 0; i < OH; i++) {
+      const top = x + at<T>((p * H + 2 * i) * W);
+      const low = top + at<T>(W);
+      const to = out + at<T>((p * OH + i) * OW);
+      let j = 0;
+      for (; j + lanes<T>() <= OW; j += lanes<T>()) {
+        const o = at<T>(2 * j);
+        const a = larger<T>(v128.load(top + o), v128.load(low + o));
+        const b = larger<T>(v128.load(top + o, 16), v128.load(low + o, 16));
+        v128.store(to + at<T>(j), larger<T>(evens<T>(a, b), odds<T>(a, b)));
+      }
+      for (; j < OW; j++) {
+        const plane = x + at<T>(p * H * W);
+        store<T>(to + at<T>(j), load<T>(plane + at<T>(windowArgmax<T>(plane, 2 * i, 2 * j, W, 2, 2))));
+      }
+    }
+}
+
+/** Planes [begin, end). The maximum is found again from x: cheaper than storing where it was. */
+export function maxPoolBackward<T>(
+  dx: usize, dout: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32,
+  end: i32,
+): void {
+  if (PH != 2 || PW != 2 || stride != 2) {
+    maxPoolBackwardNaive<T>(dx, dout, x, H, W, PH, PW, stride, OH, OW, begin, end);
+    return;
+  }
+  const row = at<T>(W);
+  for (let p = begin; p < end; p++) {
+    for (let i = 0; i < OH; i++) {
+      const offset = at<T>((p * H + 2 * i) * W);
+      const top = x + offset;
+      const to = dx + offset;
+      const from = dout + at<T>((p * OH + i) * OW);
+      let j = 0;
+      for (; j + lanes<T>() <= OW; j += lanes<T>()) {
+        const o = at<T>(2 * j);
+        const t0 = v128.load(top + o);
+        const t1 = v128.load(top + o, 16);
+        const l0 = v128.load(top + row + o);
+        const l1 = v128.load(top + row + o, 16);
+        const a = evens<T>(t0, t1);
+        const b = odds<T>(t0, t1);
+        const c = evens<T>(l0, l1);
+        const d = odds<T>(l0, l1);
+        const d4 = v128.load(from + at<T>(j));
+        // a keeps what is not beaten by b, then by c, then by d: the first of equals wins, the first NaN too.
+        const ab = wins<T>(a, b);
+        const topBest = v128.bitselect(a, b, ab);
+        const cd = wins<T>(c, d);
+        const upper = wins<T>(topBest, v128.bitselect(c, d, cd));
+        const dTop = v128.and(d4, upper);
+        const dLow = v128.andnot(d4, upper);
+        const ga = v128.and(dTop, ab);
+        const gb = v128.andnot(dTop, ab);
+        const gc = v128.and(dLow, cd);
+        const gd = v128.andnot(dLow, cd);
+        v128.store(to + o, interleaveLow<T>(ga, gb));
+        v128.store(to + o, interleaveHigh<T>(ga, gb), 16);
+        v128.store(to + row + o, interleaveLow<T>(gc, gd));
+        v128.store(to + row + o, interleaveHigh<T>(gc, gd), 16);
+      }
+      const done = at<T>(2 * j);
+      memory.fill(to + done, 0, row - done);
+      memory.fill(to + row + done, 0, row - done);
+      const plane = x + at<T>(p * H * W);
+      for (; j < OW; j++) {
+        const where = windowArgmax<T>(plane, 2 * i, 2 * j, W, 2, 2);
+        store<T>(dx + at<T>(p * H * W + where), load<T>(from + at<T>(j)));
+      }
+    }
+    // Rows that no window reaches.
+    memory.fill(dx + at<T>((p * H + 2 * OH) * W), 0, row * (H - 2 * OH));
+  }
+}
+
+/** Lanes in which a stays the maximum against a later b. */
+// @ts-ignore: decorator
+@inline
+function wins<T>(a: v128, b: v128): v128 {
+  return v128.or(v128.ge<T>(a, b), v128.ne<T>(a, a));
+}
+
+// @ts-ignore: decorator
+@inline
+function interleaveLow<T>(a: v128, b: v128): v128 {
+  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 0, 4, 1, 5) : v128.shuffle<f64>(a, b, 0, 2);
+}
+// @ts-ignore: decorator
+@inline
+function interleaveHigh<T>(a: v128, b: v128): v128 {
+  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 2, 6, 3, 7) : v128.shuffle<f64>(a, b, 1, 3);
+}
+
+/** Means of windows, planes [begin, end). */
+export function avgPoolForward<T>(
+  out: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32,
+): void {
+  const share = 1 / <f64>(PH * PW);
+  for (let p = begin; p < end; p++)
+    for (let i = 0; i < OH; i++)
+      for (let j = 0; j < OW; j++) {
+        let sum: f64 = 0;
+        for (let h = 0; h < PH; h++) {
+          let q = x + at<T>((p * H + i * stride + h) * W + j * stride);
+          for (let w = 0; w < PW; w++, q += sizeof<T>()) sum += <f64>load<T>(q);
+        }
+        store<T>(out + at<T>((p * OH + i) * OW + j), <T>(sum * share));
+      }
+}
+
+/** Each element of a window takes an equal share of its dout. */
+export function avgPoolBackward<T>(
+  dx: usize, dout: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32,
+): void {
+  const share = <T>(1 / <f64>(PH * PW));
+  for (let p = begin; p < end; p++) {
+    memory.fill(dx + at<T>(p * H * W), 0, at<T>(H * W));
+    for (let i = 0; i < OH; i++)
+      for (let j = 0; j < OW; j++) {
+        const d = <T>(load<T>(dout + at<T>((p * OH + i) * OW + j)) * share);
+        for (let h = 0; h < PH; h++) {
+          let q = dx + at<T>((p * H + i * stride + h) * W + j * stride);
+          for (let w = 0; w < PW; w++, q += sizeof<T>()) store<T>(q, <T>(load<T>(q) + d));
+        }
+      }
+  }
+}

@@ -1,0 +1,277 @@
+// The same work on lanewise and on other libraries, in turns, in one run:
+//   npm ci --prefix bench/peers --ignore-scripts
+//   node bench/peers/run.js [--data DIR] [--rounds N] [--threads N] [--filter REGEX] [--json]
+// NumPy takes part if python3 has it, and --python names another interpreter. A peer that is not installed is left out.
+import { spawn } from 'node:child_process';
+import os from 'node:os';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { loadEngines } from '../engines.js';
+import { disposeAll, load } from '../groups/load.js';
+import * as steps from '../groups/steps.js';
+import { noise as machineNoise, measure, Patience, pairs, Task } from '../measure.js';
+import { significant, summary } from '../statistics.js';
+import {
+  BATCH,
+  batchRows,
+  IMAGES,
+  INPUTS,
+  images,
+  LEARNING_RATE,
+  LOAD,
+  NETS,
+  noise,
+  PRODUCTS,
+  productSamples,
+  weights,
+} from './workloads.js';
+
+/** Of ours in bench/groups/steps.js. */
+const OURS = {
+  'two-layer step': 'two-layer, 100 hidden, sgd',
+  'six-layer step': 'six-layer, 5 x 100 hidden, adam',
+  'six-layer step, batch norm, dropout': 'six-layer, batch norm, dropout 0.5, adam',
+};
+
+/** Another process that speaks as serve.js does. */
+class Peer {
+  #child;
+  #lines;
+
+  static async start(command, args, env, threads) {
+    const peer = new Peer();
+    peer.#child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    let complaint = '';
+    peer.#child.stderr.on('data', (chunk) => {
+      complaint += chunk;
+    });
+    peer.#child.on('error', (error) => {
+      complaint += error.message;
+    });
+    peer.#lines = createInterface({ input: peer.#child.stdout })[Symbol.asyncIterator]();
+    const hello = await peer.#answer().catch(() => undefined);
+    if (!hello) throw new Error(complaint.trim().split('\n').at(-1) || 'it said nothing');
+    Object.assign(peer, { name: hello.name, workloads: hello.workloads, threads });
+    return peer;
+  }
+
+  /** The next line that is JSON; libraries greet and warn on the same stream. */
+  async #answer() {
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done) throw new Error(`${this.name ?? 'peer'} ended`);
+      if (value.startsWith('{')) return JSON.parse(value);
+    }
+  }
+
+  async ask(message) {
+    this.#child.stdin.write(`${JSON.stringify(message)}\n`);
+    const answer = await this.#answer();
+    if (answer.error) throw new Error(answer.error);
+    return answer;
+  }
+
+  end() {
+    this.#child.stdin.end();
+  }
+}
+
+/** A task that is done, and timed, in another process. */
+class RemoteTask extends Task {
+  async time(times) {
+    return (await this.peer.ask({ run: this.workload, times })).ms;
+  }
+}
+
+/** Those that can be started, and why others cannot. */
+async function startPeers({ python, data, threads }) {
+  const here = (file) => fileURLToPath(new URL(file, import.meta.url));
+  const numpy = (n) => [python, [here('peer_numpy.py'), ...(data ? [data] : [])], { OPENBLAS_NUM_THREADS: `${n}` }, n];
+  const wanted = {
+    tfjs: [process.execPath, [here('tensorflow.js')], {}, 1],
+    'jax-js': [process.execPath, [here('jax.js')], {}, 1],
+    'numpy, 1 thread': numpy(1),
+    ...(threads > 1 ? { [`numpy, ${threads} threads`]: numpy(threads) } : {}),
+  };
+  const peers = [];
+  for (const [label, words] of Object.entries(wanted)) {
+    try {
+      peers.push(await Peer.start(...words));
+    } catch (error) {
+      console.error(`without ${label}: ${error.message}`);
+    }
+  }
+  return peers;
+}
+
+/** Losses of the first steps, from the weights and batches that all contestants start with, without the Solver. */
+function ourLosses(lw, workload, data) {
+  const spec = NETS[workload];
+  return lw.scope(() => {
+    const model = steps.NETS[OURS[workload]].make(lw, { random: new lw.RandomState(1) });
+    weights(spec).forEach(([w, inputs, outputs], i) => {
+      model.params[`W${i + 1}`] = lw.tensor(w, { shape: [inputs, outputs] });
+    });
+    const configs = {};
+    const losses = [0, 1, 2, 3].map((step) => {
+      const rows = batchRows(step);
+      const x = new Float32Array(BATCH * INPUTS);
+      rows.forEach((row, i) => {
+        x.set(data.X.subarray(row * INPUTS, (row + 1) * INPUTS), i * INPUTS);
+      });
+      const y = rows.map((row) => data.y[row]);
+      const [loss, gradients] = model.loss(lw.tensor(x, { shape: [BATCH, INPUTS] }), y);
+      for (const name of model.paramNames) {
+        configs[name] ??= { learningRate: LEARNING_RATE };
+        lw[spec.rule](model.params[name], gradients[name], configs[name]);
+      }
+      return loss;
+    });
+    for (const config of Object.values(configs)) disposeAll(config);
+    model.dispose();
+    return losses;
+  });
+}
+
+/** What everybody's verify() must give, and how far it may be off. Dropout masks differ, so these losses only resemble. */
+function expectation(workload, lw, data) {
+  if (workload in NETS) {
+    return { values: ourLosses(lw, workload, data), tolerance: NETS[workload].keep < 1 ? 0.3 : 1e-3 };
+  }
+  if (workload in PRODUCTS) {
+    const n = PRODUCTS[workload];
+    const samples = productSamples(noise(n * n, 30), noise(n * n, 31), n);
+    return { values: samples.map(({ value }) => value), tolerance: 1e-4 };
+  }
+  return undefined;
+}
+
+function check(who, workload, got, wanted) {
+  if (!wanted) return;
+  const { values, tolerance } = wanted;
+  const scale = Math.max(...values.map(Math.abs));
+  got.forEach((value, i) => {
+    if (Math.abs(value - values[i]) <= tolerance * scale) return;
+    throw new Error(`${who}, ${workload}: ${value} instead of ${values[i]}`);
+  });
+}
+
+/** Our task for a workload on one engine: { run, verify, dispose }. */
+function ours(workload, { lw }, folder) {
+  if (workload in NETS) {
+    const { step, dispose } = steps.stepper(lw, steps.NETS[OURS[workload]], IMAGES);
+    return { run: step, dispose };
+  }
+  if (workload === LOAD) return { run: async () => disposeAll(await load(lw, folder)), dispose() {} };
+  const n = PRODUCTS[workload];
+  const [a, b] = [30, 31].map((stream) => lw.tensor(noise(n * n, stream), { shape: [n, n] }));
+  return {
+    run: () => lw.matmul(a, b).dispose(),
+    verify() {
+      const c = lw.matmul(a, b);
+      const at = productSamples(new Float32Array(n * n), new Float32Array(n * n), n).map((sample) => c.data[sample.at]);
+      c.dispose();
+      return at;
+    },
+    dispose() {
+      a.dispose();
+      b.dispose();
+    },
+  };
+}
+
+async function compare(workload, engines, peers, options, data) {
+  const wanted = expectation(workload, engines[0].lw, data);
+  const tasks = [];
+  for (const engine of engines) {
+    const made = ours(workload, engine, options.data);
+    const label = `lanewise ${engine.label}`;
+    if (made.verify) check(label, workload, made.verify(), wanted);
+    tasks.push(new Task({ ...made, label, threads: engine.threads, guards: engine.guards }));
+  }
+  for (const peer of peers.filter(({ workloads }) => workloads.includes(workload))) {
+    const label = `${peer.name}, ${peer.threads} thread${peer.threads > 1 ? 's' : ''}`;
+    const { guards } = engines.find(({ threads }) => threads === peer.threads) ?? engines[0];
+    const { values } = await peer.ask({ verify: workload });
+    check(label, workload, values, wanted);
+    tasks.push(new RemoteTask({ peer, workload, label, threads: peer.threads, guards }));
+  }
+  const patience = new Patience(options.patienceMs);
+  await measure(tasks, { rounds: options.rounds, sampleMs: 20, settleMs: 2000, patience });
+  for (const { dispose } of tasks) await dispose?.();
+  return tasks;
+}
+
+const rounded = ({ value, low, high }) => ({
+  value: significant(value),
+  low: significant(low),
+  high: significant(high),
+});
+
+/** One record for each contestant: its time, and how many times ours it is, pair by pair. */
+function records(workload, tasks) {
+  const own = tasks.filter(({ peer }) => !peer);
+  return tasks.map((task) => ({
+    type: 'peer',
+    workload,
+    contestant: task.label,
+    threads: task.threads,
+    unit: 'ms',
+    ...rounded(summary(task.judged.map(({ ms }) => ms))),
+    noisy: task.noisy,
+    ratios: Object.fromEntries(
+      own
+        .filter((one) => one !== task && one.threads === task.threads)
+        .map((one) => [one.label, rounded(summary(pairs(task, one).map(([a, b]) => a / b)))]),
+    ),
+  }));
+}
+
+function print(record) {
+  const { contestant, value, low, high, noisy, ratios } = record;
+  const time = `${value.toFixed(3)} ms (${low.toFixed(3)} to ${high.toFixed(3)})${noisy ? '*' : ''}`;
+  const against = Object.entries(ratios).map(([label, { value, low, high }]) => {
+    return `${value.toFixed(2)} x ${label} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+  });
+  console.log(`  ${contestant.padEnd(32)}${time.padEnd(36)}${against.join('   ')}`);
+}
+
+const { values } = parseArgs({
+  options: {
+    data: { type: 'string' },
+    rounds: { type: 'string', default: '11' },
+    threads: { type: 'string', default: String(os.availableParallelism()) },
+    patience: { type: 'string', default: '10' },
+    python: { type: 'string', default: 'python3' },
+    filter: { type: 'string', default: '' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const threads = Number(values.threads);
+const options = {
+  data: values.data,
+  python: values.python,
+  threads,
+  rounds: Number(values.rounds),
+  patienceMs: 1000 * Number(values.patience),
+};
+const { engines } = await loadEngines(['simd', 'relaxed'], [...new Set([1, threads])]);
+const peers = await startPeers(options);
+const workloads = [...Object.keys(NETS), ...Object.keys(PRODUCTS), ...(options.data ? [LOAD] : [])];
+const data = images();
+const all = [];
+for (const workload of workloads.filter((name) => new RegExp(values.filter).test(name))) {
+  if (!values.json) console.log(workload);
+  const tasks = await compare(workload, engines, peers, options, data);
+  all.push(...tasks);
+  for (const record of records(workload, tasks)) {
+    if (values.json) console.log(JSON.stringify(record));
+    else print(record);
+  }
+}
+const { samples, disturbed, slowdown } = machineNoise(all);
+const share = ((100 * disturbed) / Math.max(1, samples)).toFixed(0);
+if (!values.json)
+  console.log(`\n${samples} samples, ${share} % of them disturbed and these slower by ${slowdown.toFixed(2)}`);
+for (const peer of peers) peer.end();

@@ -1,0 +1,157 @@
+/** Pictures of a training run. In a file of its own, loaded when a run has ended: the chart library is large. */
+import { LineChart } from 'echarts/charts';
+import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components';
+import * as echarts from 'echarts/core';
+import { SVGRenderer } from 'echarts/renderers';
+import { encode } from 'fast-png';
+import { scope, type Tensor, toPixels, visualizeGrid } from '../index.js';
+
+echarts.use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
+
+export interface Curves {
+  title: string;
+  /** One loss a step. */
+  loss: readonly number[];
+  /** Steps an epoch. */
+  stepsPerEpoch: number;
+  /** Accuracies as fractions, and the steps after which they were measured. */
+  train: readonly number[];
+  validation: readonly number[];
+  checkedAt: readonly number[];
+}
+
+type Point = [number, number];
+
+/** Mean over a window around every step: unlike a running mean it does not lag behind. */
+function smoothed(values: readonly number[], radius: number): number[] {
+  const sums = [0];
+  for (const value of values) sums.push((sums.at(-1) as number) + value);
+  return values.map((_, i) => {
+    const reach = Math.min(radius, i, values.length - 1 - i);
+    return ((sums[i + reach + 1] as number) - (sums[i - reach] as number)) / (2 * reach + 1);
+  });
+}
+
+/** At most about `most` points: of each stretch the lowest and the highest, so that no spike is lost. */
+function thinned(points: readonly Point[], most: number): Point[] {
+  const stretch = Math.ceil((2 * points.length) / most);
+  if (stretch <= 2) return [...points];
+  const kept: Point[] = [];
+  for (let i = 0; i < points.length; i += stretch) {
+    const part = points.slice(i, i + stretch).sort((a, b) => a[1] - b[1]);
+    kept.push(...([part[0], part.at(-1)] as Point[]).sort((a, b) => a[0] - b[0]));
+  }
+  return kept;
+}
+
+const BLUE = '#1f6fb4';
+const ORANGE = '#d9730d';
+const INK = '#333';
+const PALE = '#e4e4e4';
+
+/** Loss above, accuracies below, over the same epochs; an SVG document. */
+export function curves({ title, loss, stepsPerEpoch, train, validation, checkedAt }: Curves): string {
+  const epochs = loss.length / stepsPerEpoch;
+  const at = (step: number) => (step + 1) / stepsPerEpoch;
+  const raw = loss.map((value, step): Point => [at(step), value]).filter(([, value]) => Number.isFinite(value));
+  const window = Math.max(1, Math.round(loss.length / 60));
+  const mean = smoothed(
+    raw.map(([, value]) => value),
+    window,
+  ).map((value, i): Point => [(raw[i] as Point)[0], value]);
+  const checks = (values: readonly number[]) => {
+    return values.map((value, i): Point => [(checkedAt[i] as number) / stepsPerEpoch, 100 * value]);
+  };
+  const axis = {
+    nameTextStyle: { color: INK, fontSize: 13 },
+    axisLabel: { color: INK, fontSize: 12 },
+    axisLine: { show: true, lineStyle: { color: '#999' } },
+    splitLine: { lineStyle: { color: PALE } },
+  };
+  const named = { nameLocation: 'middle' as const };
+  const key = { itemWidth: 20, itemHeight: 4, icon: 'rect', textStyle: { color: INK } };
+  const dots = checkedAt.length <= 40;
+  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: 800, height: 640 });
+  chart.setOption({
+    animation: false,
+    backgroundColor: '#fff',
+    textStyle: { fontFamily: 'Helvetica, Arial, sans-serif' },
+    title: { text: title, left: 'center', top: 12, textStyle: { color: INK, fontSize: 16, fontWeight: 600 } },
+    grid: [
+      { left: 76, right: 28, top: 78, height: 206 },
+      { left: 76, right: 28, top: 366, height: 206 },
+    ],
+    legend: [
+      { top: 44, right: 28, data: ['loss of a step', 'smoothed'], ...key },
+      { top: 332, right: 28, data: ['training', 'validation'], ...key },
+    ],
+    xAxis: [0, 1].map((gridIndex) => ({
+      ...axis,
+      ...named,
+      type: 'value' as const,
+      gridIndex,
+      min: 0,
+      max: epochs,
+      name: gridIndex === 1 ? 'epoch' : '',
+      nameGap: 32,
+      // The end of an interrupted run is no round number.
+      axisLabel: { ...axis.axisLabel, showMaxLabel: Number.isInteger(epochs) },
+    })),
+    yAxis: [
+      { ...axis, ...named, type: 'value', gridIndex: 0, name: 'loss', nameGap: 48, scale: true },
+      { ...axis, ...named, type: 'value', gridIndex: 1, name: 'accuracy (%)', nameGap: 48, min: 0 },
+    ],
+    series: [
+      {
+        name: 'loss of a step',
+        type: 'line',
+        data: thinned(raw, 1600),
+        showSymbol: false,
+        lineStyle: { width: 1, color: BLUE, opacity: 0.3 },
+        itemStyle: { color: BLUE, opacity: 0.3 },
+      },
+      {
+        name: 'smoothed',
+        type: 'line',
+        data: thinned(mean, 800),
+        showSymbol: false,
+        lineStyle: { width: 2.2, color: BLUE },
+        itemStyle: { color: BLUE },
+      },
+      ...[
+        { name: 'training', values: train, color: BLUE },
+        { name: 'validation', values: validation, color: ORANGE },
+      ].map(({ name, values, color }) => ({
+        name,
+        type: 'line' as const,
+        xAxisIndex: 1,
+        yAxisIndex: 1,
+        data: checks(values),
+        showSymbol: dots,
+        symbol: 'circle',
+        symbolSize: 6,
+        lineStyle: { width: 2.2, color },
+        itemStyle: { color },
+      })),
+    ],
+  });
+  const svg = chart.renderToSVGString();
+  chart.dispose();
+  return svg;
+}
+
+/** Weights (D, hidden) of the first layer as a PNG of tiles, one for each hidden unit; shape: of one image, (C, H, W). */
+export function weightTiles(weights: Tensor, shape: readonly [number, number, number]): Uint8Array {
+  return scope(() => {
+    const tiles = weights
+      .transpose()
+      .reshape(-1, ...shape)
+      .transpose(0, 2, 3, 1);
+    return { png: png(visualizeGrid(tiles, { padding: 1 }), 4) };
+  }).png;
+}
+
+function png(image: Tensor, scale: number): Uint8Array {
+  const { width, height, data } = toPixels(image, { scale });
+  return encode({ width, height, data, channels: 4 });
+}

@@ -1,0 +1,520 @@
+/**
+ * The one engine behind every model: a list of layers, their parameters and running averages, planned buffers, the loss
+ * and all gradients. What the layers are is not known here; models/layers.ts has them.
+ */
+import {
+  checkChoice,
+  checkNumber,
+  checkOptions,
+  DTypeError,
+  describe,
+  formatShape,
+  nearest,
+  OptionError,
+  ShapeError,
+} from './errors.js';
+import * as kernels from './kernels.js';
+import { softmaxLoss, svmLoss } from './layers/losses.js';
+import { Plan, persistent, scope } from './memory.js';
+import { random as defaultStream, type RandomSource } from './random.js';
+import { checkShape, productText, type Shape, sameShape, sizeOf } from './shape.js';
+import {
+  empty,
+  type FloatDType,
+  getDefaultDType,
+  type Indices,
+  isTensor,
+  type Nested,
+  type Tensor,
+  type TypedArray,
+  tensor,
+} from './tensor.js';
+
+/** 'train': dropout drops, batch norm uses the batch; 'test': neither. */
+export type Mode = 'train' | 'test';
+
+/** A trained tensor. */
+export interface Parameter {
+  /** As in model.params: W1, b1, gamma1, … */
+  readonly name: string;
+  readonly value: Tensor;
+  /** Whether model.reg applies. */
+  readonly regularised: boolean;
+  /** Of the last backward pass. Belongs to the plan. */
+  gradient: Tensor | undefined;
+}
+
+/** How a parameter starts: standard normals times `normal`, or all elements `fill`. */
+export type Start = { normal: number } | { fill: number };
+
+/** Where a layer gets what it needs while a network is built around it. */
+export interface Builder {
+  readonly dtype: FloatDType;
+  /** The network's stream; asked for anew at each use, since resuming a training run replaces it. */
+  random(): RandomSource;
+  /**
+   * A new parameter. It is named by its letter and the number of the weight layer it belongs to: W starts a new number,
+   * everything else takes the number of the last W. Weights (W) are regularised.
+   */
+  parameter(letter: string, shape: Shape, start: Start): Parameter;
+  /** A tensor that is kept with the parameters but not trained (running averages), named the same way. */
+  state(letter: string, shape: Shape, fill: number): Tensor;
+  /** How many parameters there are so far. */
+  readonly count: number;
+}
+
+/** A layer as users list it. It holds no tensors, so one list may serve several networks. */
+export interface Layer {
+  /** For messages: 'affine'. */
+  readonly name: string;
+  /** Makes the layer's part of a network. input: shape of one example. Throws ShapeError if that does not fit. */
+  build(builder: Builder, input: Shape): Stage;
+}
+
+/**
+ * A layer inside a network. forward and backward run inside a plan: what they make lasts until the next step, or until
+ * they dispose of it.
+ */
+export interface Stage {
+  /** Of one example that comes out. */
+  readonly shape: Shape;
+  /** Whether backward reads what forward was given, or what it returned. If not, that memory is used again earlier. */
+  readonly keepsInput: boolean;
+  readonly keepsOutput: boolean;
+  /** x (N, …input) to (N, …shape). May return x itself or a view of it. */
+  forward(x: Tensor, mode: Mode): Tensor;
+  /** After a forward in training mode: sets the gradients of its parameters, returns dx if it is needed. */
+  backward(dout: Tensor, needDx: boolean): Tensor | undefined;
+}
+
+/** Stages one after another, as one stage. Layers made of layers use it too. */
+export function chain(builder: Builder, layers: readonly Layer[], input: Shape): Stage {
+  const stages: Stage[] = [];
+  let shape = input;
+  /** Stages before this one have no parameters: nobody needs the gradient of their outputs. */
+  let firstTrained = layers.length;
+  for (const [i, layer] of layers.entries()) {
+    const before = builder.count;
+    const stage = layer.build(builder, shape);
+    if (builder.count > before) firstTrained = Math.min(firstTrained, i);
+    stages.push(stage);
+    shape = stage.shape;
+  }
+
+  const forward = (x: Tensor, mode: Mode): Tensor => {
+    let h = x;
+    let held = true;
+    for (const stage of stages) {
+      const y = stage.forward(h, mode);
+      const same = y.block === h.block;
+      const wanted = mode === 'train' && (held || stage.keepsInput);
+      if (!same && !wanted && h.block !== x.block) h.dispose();
+      held = stage.keepsOutput || (same && (held || stage.keepsInput));
+      h = y;
+    }
+    return h;
+  };
+
+  const backward = (dout: Tensor, needDx: boolean): Tensor | undefined => {
+    let d = dout;
+    for (let i = stages.length - 1; i >= 0; i--) {
+      const needed = needDx || i > firstTrained;
+      const dx = stages[i].backward(d, needed);
+      if (d.block !== dout.block && d.block !== dx?.block) d.dispose();
+      if (!needed || !dx) return undefined;
+      d = dx;
+    }
+    return d;
+  };
+
+  return { shape, keepsInput: true, keepsOutput: true, forward, backward };
+}
+
+class Construction implements Builder {
+  readonly parameters: Parameter[] = [];
+  /** Parameters and running averages, in the order in which they were made. */
+  readonly tensors: Record<string, Tensor> = {};
+  #number = 0;
+
+  constructor(
+    readonly dtype: FloatDType,
+    readonly random: () => RandomSource,
+  ) {}
+
+  get count(): number {
+    return this.parameters.length;
+  }
+
+  parameter(letter: string, shape: Shape, start: Start): Parameter {
+    if (letter === 'W') this.#number++;
+    const name = this.#name(letter);
+    const value = this.#make(name, shape);
+    if ('fill' in start) {
+      kernels.fill(value, start.fill);
+    } else {
+      // Drawn and scaled in float64, then rounded: the same weights in every type.
+      scope(() => {
+        const drawn = this.random().randn(...shape) as Tensor;
+        kernels.scale(drawn, drawn, start.normal);
+        kernels.convert(value, drawn);
+      });
+    }
+    const made = { name, value, regularised: letter === 'W', gradient: undefined };
+    this.parameters.push(made);
+    return made;
+  }
+
+  state(letter: string, shape: Shape, fill: number): Tensor {
+    const value = this.#make(this.#name(letter), shape);
+    kernels.fill(value, fill);
+    return value;
+  }
+
+  #make(name: string, shape: Shape): Tensor {
+    const value = persistent(() => empty(shape, this.dtype));
+    this.tensors[name] = value;
+    return value;
+  }
+
+  /** Two norms after one weight layer: gamma1 and gamma1_2. */
+  #name(letter: string): string {
+    const plain = `${letter}${this.#number}`;
+    let name = plain;
+    for (let n = 2; name in this.tensors; n++) name = `${plain}_${n}`;
+    return name;
+  }
+
+  dispose(): void {
+    for (const t of Object.values(this.tensors)) t.dispose();
+  }
+}
+
+export interface NetworkOptions {
+  /** Shape of one example, or its size. */
+  inputDim: number | readonly number[];
+  /** Default 'softmax'. */
+  loss?: 'softmax' | 'svm';
+  /** Strength of the L2 regularisation 0.5 · reg · sum(W²), default 0. Weights only, not biases or norms. */
+  reg?: number;
+  /** Type of parameters and computation, default the default type (float32). */
+  dtype?: FloatDType;
+  /** Stream for weights and dropout, default lanewise's default stream. */
+  random?: RandomSource | undefined;
+  /** For softmax: see softmaxLoss. */
+  labelSmoothing?: number;
+  /** For svm: see svmLoss. */
+  delta?: number;
+}
+
+/** What Network takes of its options; models add their own. */
+export const NETWORK_OPTIONS = ['inputDim', 'loss', 'reg', 'dtype', 'random', 'labelSmoothing', 'delta'] as const;
+
+/** Values for a parameter: a tensor of its shape and type, nested arrays of its shape, or as many numbers in a typed array. */
+export type ParameterValue = Tensor | Nested | TypedArray;
+
+/**
+ * A network of any layers with a loss on its end.
+ *
+ *     const { affine, relu } = lw.layers;
+ *     const model = new lw.Network([affine(100), relu(), affine(10)], { inputDim: 3072 });
+ *     const [loss, grads] = model.loss(X, y);
+ *
+ * It owns its parameters, running averages and buffers until dispose().
+ */
+export class Network {
+  /** Shape of one example. */
+  readonly inputShape: Shape;
+  readonly numClasses: number;
+  readonly dtype: FloatDType;
+  readonly paramNames: readonly string[];
+  /** The stream of dropout masks. */
+  random: RandomSource;
+  readonly #built: Construction;
+  readonly #root: Stage;
+  readonly #params: Record<string, Tensor>;
+  readonly #lossOf: (scores: Tensor, y: Indices) => [number, Tensor];
+  /** Activations and gradients, for each batch size. */
+  readonly #plan = new Plan();
+  /** Batches on their way in, predictions on their way out. */
+  readonly #batches = new Plan();
+  /** Of the last lossAndGradients. */
+  readonly #gradients: Record<string, Tensor> = {};
+  #reg = 0;
+
+  constructor(layers: readonly Layer[], options: NetworkOptions) {
+    const where = 'Network';
+    checkOptions(where, options, NETWORK_OPTIONS);
+    const { inputDim, loss = 'softmax', reg = 0, dtype = getDefaultDType(), random = defaultStream } = options;
+    const { labelSmoothing = 0, delta = 1 } = options;
+    if (!Array.isArray(layers) || layers.length === 0 || !layers.every((l) => typeof l?.build === 'function')) {
+      const hint = 'layers.affine(100) and the like make them';
+      throw new OptionError({ where, argument: 'layers', rule: 'a list of layers', value: describe(layers), hint });
+    }
+    this.inputShape = Object.freeze(checkShape(where, inputDim));
+    if (sizeOf(this.inputShape) === 0) {
+      throw new ShapeError({ where, argument: 'inputDim', rule: 'not empty', value: describe(inputDim) });
+    }
+    this.dtype = checkFloatType(where, dtype);
+    this.random = random;
+    checkChoice(where, 'loss', loss, ['softmax', 'svm']);
+    checkNumber(where, 'labelSmoothing', labelSmoothing, { low: 0, high: 1 });
+    checkNumber(where, 'delta', delta);
+    this.reg = reg;
+    this.#lossOf =
+      loss === 'softmax'
+        ? (scores, y) => softmaxLoss(scores, y, { labelSmoothing })
+        : (scores, y) => svmLoss(scores, y, { delta });
+    this.#built = new Construction(this.dtype, () => this.random);
+    try {
+      this.#root = chain(this.#built, layers, this.inputShape);
+      if (this.#root.shape.length !== 1) {
+        const value = formatShape(this.#root.shape);
+        throw new ShapeError({ where, argument: 'the last layer', rule: 'one score for each class', value });
+      }
+    } catch (error) {
+      this.#built.dispose();
+      throw error;
+    }
+    this.numClasses = this.#root.shape[0];
+    this.paramNames = Object.freeze(this.#built.parameters.map(({ name }) => name));
+    const values = Object.fromEntries(this.#built.parameters.map(({ name, value }) => [name, value]));
+    this.#params = new Proxy(values, {
+      set: (_, name, value) => {
+        this.#assign(String(name), value);
+        return true;
+      },
+      defineProperty: (_, name) => this.#refuse(String(name)),
+      deleteProperty: (_, name) => this.#refuse(String(name)),
+    });
+  }
+
+  /**
+   * Parameters by name, live. Assigning copies: `model.params.W1 = tensor` wants the same shape and type, or nested
+   * arrays of the shape, or as many numbers in a typed array.
+   */
+  get params(): Record<string, Tensor> {
+    return this.#params;
+  }
+
+  set params(values: Record<string, ParameterValue>) {
+    for (const [name, value] of Object.entries(values)) this.#assign(name, value);
+  }
+
+  /** Strength of the regularisation 0.5 · reg · sum(W²). */
+  get reg(): number {
+    return this.#reg;
+  }
+
+  set reg(value: number) {
+    this.#reg = checkNumber('model', 'reg', value, { low: 0 });
+  }
+
+  /**
+   * Without labels: the class scores (N, C) in test mode. With labels: the loss in training mode and its gradients by
+   * parameter name. Results are the caller's, in the current scope.
+   *
+   * @param X (N, …) with inputShape's number of elements for each example; any type, computed in the model's
+   * @param y N labels in [0, C)
+   * @throws ShapeError, ValueError for a label out of range
+   */
+  loss(X: Tensor | Nested): Tensor;
+  loss(X: Tensor | Nested, y: Indices): [number, Record<string, Tensor>];
+  loss(X: Tensor | Nested, y?: Indices): Tensor | [number, Record<string, Tensor>];
+  loss(X: Tensor | Nested, y?: Indices | null): Tensor | [number, Record<string, Tensor>] {
+    return scope(() => {
+      const x = this.#tensorOf(X);
+      if (y === undefined || y === null) return this.#scores(this.#input('loss', x)).clone();
+      const { loss, gradients } = this.lossAndGradients(x, y);
+      return [loss, Object.fromEntries(Object.entries(gradients).map(([name, g]) => [name, g.clone()]))];
+    });
+  }
+
+  /**
+   * The class of highest score for each example, in test mode.
+   *
+   * @param X as for loss
+   * @param options batchSize: examples at a time, default 100
+   * @returns int32 tensor (N), in the current scope
+   */
+  predict(X: Tensor | Nested, options: { batchSize?: number } = {}): Tensor {
+    checkOptions('predict', options, ['batchSize']);
+    const batchSize = checkNumber('predict', 'batchSize', options.batchSize ?? 100, { low: 1, integer: true });
+    return scope(() => {
+      const x = this.#tensorOf(X);
+      const N = this.#check('predict', x);
+      const labels = empty([N], 'int32');
+      for (let from = 0; from < N; from += batchSize) {
+        const part = this.predictBatch(x.rows(from, Math.min(N, from + batchSize)));
+        labels.data.set(part.data, from);
+      }
+      return labels;
+    });
+  }
+
+  /**
+   * Internal, for training: as loss(X, y), but the gradients belong to the network and last until the next call. Once it
+   * has run for a batch size, it allocates nothing.
+   */
+  lossAndGradients(X: Tensor, y: Indices): { loss: number; gradients: Readonly<Record<string, Tensor>> } {
+    const x = this.#input('loss', X);
+    const loss = this.#plan.run(`train ${x.shape[0]}`, () => {
+      const scores = this.#root.forward(x, 'train');
+      const [data, dscores] = this.#lossOf(scores, y);
+      this.#root.backward(dscores, false);
+      return data + this.#regularise();
+    });
+    for (const { name, gradient } of this.#built.parameters) this.#gradients[name] = gradient as Tensor;
+    return { loss, gradients: this.#gradients };
+  }
+
+  /** Internal: predict for one batch. The result lasts until the next batch of this size. */
+  predictBatch(X: Tensor): Tensor {
+    const scores = this.#scores(this.#input('predict', X));
+    const [N, C] = scores.shape;
+    return this.#batches.run(`labels ${N}`, () => {
+      const labels = empty([N], 'int32');
+      kernels.argmax(labels, scores, C, 1);
+      return labels;
+    });
+  }
+
+  /** Internal: the rows of X with these indices (int32, valid), in the model's type. Lasts until the next of this size. */
+  batch(X: Tensor, rows: Tensor): Tensor {
+    const shape = [rows.size, ...this.inputShape];
+    return this.#batches.run(`X ${rows.size}`, () => {
+      const x = empty(shape, this.dtype);
+      if (X.dtype !== 'int32') {
+        kernels.gather(x, X, rows);
+        return x;
+      }
+      const raw = empty(shape, 'int32');
+      kernels.gather(raw, X, rows);
+      kernels.convert(x, raw);
+      raw.dispose();
+      return x;
+    });
+  }
+
+  /** Everything that makes the model what it is, live: parameters and running averages by name. */
+  state(): Record<string, Tensor> {
+    return { ...this.#built.tensors };
+  }
+
+  /** Copies parameters and running averages in. All names must be there, and fit; else nothing changes. */
+  loadState(values: Readonly<Record<string, ParameterValue>>): void {
+    const { tensors } = this.#built;
+    for (const name of Object.keys(values)) if (!Object.hasOwn(tensors, name)) this.#refuse(name, 'loadState');
+    for (const name of Object.keys(tensors)) {
+      if (!Object.hasOwn(values, name)) {
+        throw new OptionError({
+          where: 'loadState',
+          rule: `${name} is missing`,
+          hint: 'all tensors of state() are needed',
+        });
+      }
+      checkValue('loadState', name, values[name], tensors[name]);
+    }
+    for (const [name, value] of Object.entries(values)) write(tensors[name], value);
+  }
+
+  /** Frees everything the model owns. */
+  dispose(): void {
+    this.#plan.dispose();
+    this.#batches.dispose();
+    this.#built.dispose();
+  }
+
+  /** 0.5 · reg · sum(W²) over all weights; adds reg · W to their gradients. */
+  #regularise(): number {
+    if (this.#reg === 0) return 0;
+    let squares = 0;
+    for (const { value, gradient, regularised } of this.#built.parameters) {
+      if (!regularised) continue;
+      const partials = empty([kernels.decayPartials(value)], 'float64');
+      squares += kernels.decay(gradient, value, this.#reg, partials);
+      partials.dispose();
+    }
+    return 0.5 * this.#reg * squares;
+  }
+
+  /** (N, C) in test mode; lasts until the next batch of this size. */
+  #scores(x: Tensor): Tensor {
+    return this.#plan.run(`test ${x.shape[0]}`, () => this.#root.forward(x, 'test'));
+  }
+
+  #tensorOf(X: Tensor | Nested): Tensor {
+    return isTensor(X) ? X : tensor(X, { dtype: this.dtype });
+  }
+
+  /** Number of examples. */
+  #check(where: string, X: Tensor): number {
+    const D = sizeOf(this.inputShape);
+    const [N, ...rest] = X.shape;
+    if (N === undefined || sizeOf(rest) !== D) {
+      const wanted = this.inputShape.length === 1 ? '' : ` = ${productText(this.inputShape)}`;
+      const hint = `the model was made for inputs ${formatShape(this.inputShape)}`;
+      const rule = `(N, …) with ${D}${wanted} numbers for each example`;
+      throw new ShapeError({ where, argument: 'X', rule, value: formatShape(X.shape), hint });
+    }
+    return N;
+  }
+
+  /** X as (N, …inputShape) in the model's type: itself, a view, or a planned copy. */
+  #input(where: string, X: Tensor): Tensor {
+    const N = this.#check(where, X);
+    if (N === 0) {
+      throw new ShapeError({ where, argument: 'X', rule: 'at least one example', value: formatShape(X.shape) });
+    }
+    const shape = [N, ...this.inputShape];
+    if (X.dtype === this.dtype) return sameShape(X.shape, shape) ? X : X.reshape(shape);
+    return this.#batches.run(`X ${N}`, () => {
+      const x = empty(shape, this.dtype);
+      kernels.convert(x, X);
+      return x;
+    });
+  }
+
+  #assign(name: string, value: ParameterValue): void {
+    const parameter = this.#built.parameters.find((p) => p.name === name);
+    if (!parameter) this.#refuse(name);
+    checkValue('params', name, value, parameter.value);
+    write(parameter.value, value);
+  }
+
+  #refuse(name: string, where = 'params'): never {
+    const known = where === 'params' ? this.paramNames : Object.keys(this.#built.tensors);
+    const near = nearest(name, known);
+    const hint = near === undefined || near === name ? `there are ${known.join(', ')}` : `did you mean '${near}'?`;
+    const rule = near === name ? `${name} cannot be removed or redefined` : `unknown parameter '${name}'`;
+    throw new OptionError({ where, rule, hint });
+  }
+}
+
+function checkFloatType(where: string, dtype: unknown): FloatDType {
+  if (dtype === 'float32' || dtype === 'float64') return dtype;
+  throw new DTypeError({ where, argument: 'dtype', rule: "'float32' or 'float64'", value: describe(dtype) });
+}
+
+/** Whether `value` may be copied to `target`. */
+function checkValue(where: string, argument: string, value: unknown, target: Tensor): void {
+  if (isTensor(value) && value.dtype !== target.dtype) {
+    const hint = `use astype('${target.dtype}')`;
+    throw new DTypeError({ where, argument, rule: target.dtype, value: value.dtype, hint });
+  }
+  const fits = isTensor(value)
+    ? sameShape(value.shape, target.shape)
+    : ArrayBuffer.isView(value)
+      ? (value as TypedArray).length === target.size
+      : sameShape(
+          scope(() => tensor(value as Nested).shape),
+          target.shape,
+        );
+  if (fits) return;
+  throw new ShapeError({ where, argument, rule: formatShape(target.shape), value: describe(value) });
+}
+
+function write(target: Tensor, value: ParameterValue): void {
+  if (isTensor(value)) kernels.convert(target, value);
+  else if (ArrayBuffer.isView(value)) target.data.set(value as TypedArray);
+  else scope(() => kernels.convert(target, tensor(value as Nested, { dtype: target.dtype })));
+}
