@@ -1,4 +1,5 @@
 // Bundles src/ into dist/:
+//   batches.js reading CIFAR-10, which index.js loads when it is first asked for
 //   index.js   the library, for Node, browsers and bundlers alike: no imports at all
 //   thread.js  what a worker of the thread pool runs; a file of its own because strict pages allow no blob workers
 //   cli.js     the command, which imports ./index.js rather than a second copy of it; chunks it imports lazily are dist/cli-*.js
@@ -43,16 +44,34 @@ function typescript() {
   };
 }
 
+/**
+ * The kernels import a memory and take and give numbers. What the loader builds to print for a module and to move strings
+ * and arrays across, 7 kB, is left out: its `exports` are the instance's own.
+ */
+const thinLoader = {
+  name: 'thin-loader',
+  transform(code, id) {
+    if (!id.includes('@assemblyscript/loader')) return null;
+    const thin = code
+      .replaceAll('= preInstantiate(imports)', '= undefined')
+      .replaceAll(/= postInstantiate\(extended, ((?:result\.)?instance)\)/g, '= $1.exports');
+    if (/= (pre|post)Instantiate/.test(thin) || thin === code)
+      this.error('the loader is no longer what thinLoader expects');
+    return { code: thin, map: null };
+  },
+};
+
 /** Comments that outlive minifying: the notice on top, and what tells bundlers to leave an import alone. */
 const lasting = /^!|^\s*(webpack|@vite|[@#]__)/;
 
-/** The command imports the library as its users do: one runtime, whoever holds it. */
-function libraryIsExternal() {
+/** Modules of src/ that are files of their own in dist/: imported as they are, not bundled a second time. */
+function external(modules) {
   return {
-    name: 'library-is-external',
+    name: 'external',
     resolveId(source, importer) {
       if (!importer?.startsWith(src) || !source.startsWith('.')) return null;
-      return resolve(dirname(importer), source) === join(src, 'index.js') ? { id: './index.js', external: true } : null;
+      const id = modules[relative(src, resolve(dirname(importer), source))];
+      return id ? { id, external: true } : null;
     },
   };
 }
@@ -67,9 +86,19 @@ const minifier = {
     const { code: small } = await minify(code, {
       module: true,
       ecma: 2022,
-      keep_classnames: true,
-      compress: { conditionals: false },
-      format: { quote_style: 3, semicolons: false, comments: lasting },
+      toplevel: true,
+      // `conditionals` would merge two `new URL(literal, import.meta.url)` into one that bundlers do not recognise.
+      // inline 1, no sequences, one kind of quotes: what gzip makes smallest.
+      compress: {
+        passes: 3,
+        conditionals: false,
+        inline: 1,
+        sequences: false,
+        unsafe_arrows: true,
+        unsafe_methods: true,
+        pure_getters: true,
+      },
+      format: { quote_style: 1, semicolons: false, comments: lasting },
     });
     return { code: small, map: null };
   },
@@ -122,6 +151,7 @@ function bundle(entry, name, { plugins = [], output = {}, external = [] }) {
     plugins: [
       ...plugins,
       typescript(),
+      thinLoader,
       nodeResolve({ exportConditions: ['import', 'default'], preferBuiltins: true }),
       licences,
     ],
@@ -141,7 +171,15 @@ const node = [...builtinModules, ...builtinModules.map((m) => `node:${m}`)];
 export default ({ configPlain = false }) => {
   const minified = configPlain ? [] : [minifier];
   return [
-    bundle('index.ts', 'index', { plugins: minified, output: { inlineDynamicImports: true, banner: notice } }),
+    bundle('index.ts', 'index', {
+      plugins: [external({ 'data/batches.js': './batches.js' }), ...minified],
+      output: { inlineDynamicImports: true, banner: notice },
+    }),
+    // Loaded by index.js when data are read; it throws the errors of the library, so it takes them from there.
+    bundle('data/batches.ts', 'batches', {
+      plugins: [external({ 'errors.js': './index.js' }), ...minified],
+      output: { inlineDynamicImports: true, banner: notice },
+    }),
     // With no import or export of its own it would look like CommonJS to tools.
     bundle('runtime/thread.ts', 'thread', {
       plugins: minified,
@@ -149,7 +187,8 @@ export default ({ configPlain = false }) => {
     }),
     bundle('cli/main.ts', 'cli', {
       external: node,
-      plugins: [libraryIsExternal(), ...minified],
+      // The command imports the library as its users do: one runtime, whoever holds it.
+      plugins: [external({ 'index.js': './index.js' }), ...minified],
       output: {
         chunkFileNames: 'cli-[name].js',
         banner: (chunk) => `${chunk.isEntry ? '#!/usr/bin/env node\n' : ''}${notice(chunk)}`,

@@ -155,11 +155,28 @@ function groupSize<T>(geometry: usize): i32 {
   return max(1, blockPanels<T>() / imagePanels<T>(geometry));
 }
 
+/** Images whose positions make up one depth block of the filter gradient. */
+// @ts-ignore: decorator
+@inline
+function gradientGroup<T>(geometry: usize): i32 {
+  return min(groupSize<T>(geometry), max(1, KC / (g(geometry, G_OH) * g(geometry, G_OW))));
+}
+
+/** Elements of the largest packed block, in either role. */
+function packedSize<T>(geometry: usize): i32 {
+  const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
+  const P = g(geometry, G_OH) * g(geometry, G_OW);
+  const forward = min(KC, K) * min(blockPanels<T>(), imagePanels<T>(geometry) * groupSize<T>(geometry));
+  const gradient = min(KC, P * gradientGroup<T>(geometry)) * min(blockPanels<T>(), (K + NR<T>() - 1) / NR<T>());
+  return NR<T>() * max(forward, gradient);
+}
+
 /** Bytes of scratch for one thread: rows of A and spare tile, packed B, offset table, padded images. */
 export function convScratch<T>(geometry: usize): i32 {
   const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
   const images = groupSize<T>(geometry) * paddedSize(geometry) + SLACK;
-  return (<i32>THREAD_SCRATCH_BYTES + sizeof<T>() * KC * NC + 4 * (K + 4) + sizeof<T>() * images + 255) & ~63;
+  const packed = sizeof<T>() * packedSize<T>(geometry);
+  return (<i32>THREAD_SCRATCH_BYTES + packed + 4 * (K + 4) + sizeof<T>() * images + 255) & ~63;
 }
 
 /** Byte offset, from a position's top left corner in the padded image, of every row k = (c, kh, kw) of the product. */
@@ -275,7 +292,7 @@ export function convForward<T>(
 ): void {
   scratch += <usize>convScratch<T>(geometry) * thread;
   const packed = scratch + THREAD_SCRATCH_BYTES;
-  const table = packed + at<T>(KC * NC);
+  const table = packed + at<T>(packedSize<T>(geometry));
   const F = g(geometry, G_F);
   const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
   const images = (table + at<i32>(K + 4) + 15) & ~15;
@@ -333,13 +350,13 @@ export function convWeightGradient<T>(
 ): void {
   scratch += <usize>convScratch<T>(geometry) * thread;
   const packed = scratch + THREAD_SCRATCH_BYTES;
-  const table = packed + at<T>(KC * NC);
+  const table = packed + at<T>(packedSize<T>(geometry));
   const N = g(geometry, G_N);
   const F = g(geometry, G_F);
   const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
   const images = (table + at<i32>(K + 4) + 15) & ~15;
   const P = g(geometry, G_OH) * g(geometry, G_OW);
-  const group = min(groupSize<T>(geometry), max(1, KC / P));
+  const group = gradientGroup<T>(geometry);
   const size = at<T>(paddedSize(geometry));
   const imageBytes = at<T>(g(geometry, G_C) * g(geometry, G_H) * g(geometry, G_W));
   offsetTable<T>(table, geometry);

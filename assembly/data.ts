@@ -25,8 +25,6 @@ function recordsOf(x: usize, itemBytes: i32, n: i32, first: i32): usize {
   return x + <usize>past * <usize>(PIXELS * itemBytes) - <usize>(past - first) * RECORD;
 }
 
-// @ts-ignore: decorator
-@inline
 function addSums(sums: usize, low: v128): void {
   v128.store(sums, i32x4.add(v128.load(sums), i32x4.extend_low_i16x8_u(low)));
   v128.store(sums, i32x4.add(v128.load(sums, 16), i32x4.extend_high_i16x8_u(low)), 16);

@@ -75,6 +75,12 @@ const SCALE: i32 = 8;
 
 // @ts-ignore: decorator
 @inline
+function isLong(op: i32): bool {
+  return op == EXP || op == LOG || op == SIGMOID || op == TANH || op == SWISH;
+}
+
+// @ts-ignore: decorator
+@inline
 function apply<T>(op: i32, x: v128, parameter: v128): v128 {
   if (op == EXP) return vexp<T>(x);
   if (op == LOG) return vlog<T>(x);
@@ -93,38 +99,33 @@ function apply<T>(op: i32, x: v128, parameter: v128): v128 {
 function unaryLoop<T>(op: i32, y: usize, x: usize, parameter: f64, begin: i32, end: i32): void {
   const p = splat<T>(<T>parameter);
   let i = begin;
-  for (const e = vectorEnd<T>(begin, end); i < e; i += lanes<T>()) {
-    v128.store(y + at<T>(i), apply<T>(op, v128.load(x + at<T>(i)), p));
+  const e = vectorEnd<T>(begin, end);
+  if (isLong(op)) {
+    // Long formulas stand in the binary once: the same code takes vectors and single elements.
+    while (i < end) {
+      const whole = i < e;
+      const v = apply<T>(op, whole ? v128.load(x + at<T>(i)) : v128.load_splat<T>(x + at<T>(i)), p);
+      if (whole) v128.store(y + at<T>(i), v);
+      else store<T>(y + at<T>(i), first<T>(v));
+      i += whole ? lanes<T>() : 1;
+    }
+    return;
   }
+  for (; i < e; i += lanes<T>()) v128.store(y + at<T>(i), apply<T>(op, v128.load(x + at<T>(i)), p));
   for (; i < end; i++) store<T>(y + at<T>(i), first<T>(apply<T>(op, v128.load_splat<T>(x + at<T>(i)), p)));
 }
 
-export function exp<T>(y: usize, x: usize, begin: i32, end: i32): void {
-  unaryLoop<T>(EXP, y, x, 0, begin, end);
-}
-export function log<T>(y: usize, x: usize, begin: i32, end: i32): void {
-  unaryLoop<T>(LOG, y, x, 0, begin, end);
-}
-export function sqrt<T>(y: usize, x: usize, begin: i32, end: i32): void {
-  unaryLoop<T>(SQRT, y, x, 0, begin, end);
-}
-export function relu<T>(y: usize, x: usize, begin: i32, end: i32): void {
-  unaryLoop<T>(RELU, y, x, 0, begin, end);
-}
-export function sigmoid<T>(y: usize, x: usize, begin: i32, end: i32): void {
-  unaryLoop<T>(SIGMOID, y, x, 0, begin, end);
-}
-export function tanh<T>(y: usize, x: usize, begin: i32, end: i32): void {
-  unaryLoop<T>(TANH, y, x, 0, begin, end);
-}
-export function swish<T>(y: usize, x: usize, begin: i32, end: i32): void {
-  unaryLoop<T>(SWISH, y, x, 0, begin, end);
-}
-export function leakyRelu<T>(y: usize, x: usize, slope: f64, begin: i32, end: i32): void {
-  unaryLoop<T>(LEAKY, y, x, slope, begin, end);
-}
-export function scale<T>(y: usize, x: usize, factor: f64, begin: i32, end: i32): void {
-  unaryLoop<T>(SCALE, y, x, factor, begin, end);
+/** y = f(x); op: the number of f above. parameter: the slope of LEAKY or the factor of SCALE. */
+export function unary<T>(y: usize, x: usize, op: i32, parameter: f64, begin: i32, end: i32): void {
+  if (op == EXP) unaryLoop<T>(EXP, y, x, 0, begin, end);
+  else if (op == LOG) unaryLoop<T>(LOG, y, x, 0, begin, end);
+  else if (op == SQRT) unaryLoop<T>(SQRT, y, x, 0, begin, end);
+  else if (op == RELU) unaryLoop<T>(RELU, y, x, 0, begin, end);
+  else if (op == SIGMOID) unaryLoop<T>(SIGMOID, y, x, 0, begin, end);
+  else if (op == TANH) unaryLoop<T>(TANH, y, x, 0, begin, end);
+  else if (op == SWISH) unaryLoop<T>(SWISH, y, x, 0, begin, end);
+  else if (op == LEAKY) unaryLoop<T>(LEAKY, y, x, parameter, begin, end);
+  else unaryLoop<T>(SCALE, y, x, parameter, begin, end);
 }
 
 const RELU_BACKWARD: i32 = 0;
@@ -132,8 +133,8 @@ const LEAKY_BACKWARD: i32 = 1;
 const SIGMOID_BACKWARD: i32 = 2;
 const TANH_BACKWARD: i32 = 3;
 const SWISH_BACKWARD: i32 = 4;
-const MASK: i32 = 5;
-const AXPY: i32 = 6;
+const AXPY: i32 = 5;
+const MASK: i32 = 6;
 
 /** d: upstream gradient (or addend); s: what the forward pass kept. */
 // @ts-ignore: decorator
@@ -166,24 +167,18 @@ function deriveLoop<T>(op: i32, y: usize, d: usize, s: usize, parameter: f64, be
   }
 }
 
-/** dx = dout where the output y (or the input) is positive, else 0. */
-export function reluBackward<T>(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void {
-  deriveLoop<T>(RELU_BACKWARD, dx, dout, y, 0, begin, end);
-}
-export function leakyReluBackward<T>(dx: usize, dout: usize, x: usize, slope: f64, begin: i32, end: i32): void {
-  deriveLoop<T>(LEAKY_BACKWARD, dx, dout, x, slope, begin, end);
-}
-/** y: the output of the forward pass. */
-export function sigmoidBackward<T>(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void {
-  deriveLoop<T>(SIGMOID_BACKWARD, dx, dout, y, 0, begin, end);
-}
-/** y: the output of the forward pass. */
-export function tanhBackward<T>(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void {
-  deriveLoop<T>(TANH_BACKWARD, dx, dout, y, 0, begin, end);
-}
-/** x: the input of the forward pass. */
-export function swishBackward<T>(dx: usize, dout: usize, x: usize, begin: i32, end: i32): void {
-  deriveLoop<T>(SWISH_BACKWARD, dx, dout, x, 0, begin, end);
+/**
+ * dx from dout and what the forward pass kept, its output for RELU, SIGMOID and TANH, its input for LEAKY and SWISH; op: a
+ * number of those above.
+ */
+export function unaryBackward<T>(
+  dx: usize, dout: usize, kept: usize, op: i32, parameter: f64, begin: i32, end: i32,
+): void {
+  if (op == RELU_BACKWARD) deriveLoop<T>(RELU_BACKWARD, dx, dout, kept, 0, begin, end);
+  else if (op == LEAKY_BACKWARD) deriveLoop<T>(LEAKY_BACKWARD, dx, dout, kept, parameter, begin, end);
+  else if (op == SIGMOID_BACKWARD) deriveLoop<T>(SIGMOID_BACKWARD, dx, dout, kept, 0, begin, end);
+  else if (op == TANH_BACKWARD) deriveLoop<T>(TANH_BACKWARD, dx, dout, kept, 0, begin, end);
+  else deriveLoop<T>(SWISH_BACKWARD, dx, dout, kept, 0, begin, end);
 }
 /** y = x * (mask * factor): inverted dropout, forward and backward. */
 export function mask<T>(y: usize, x: usize, m: usize, factor: f64, begin: i32, end: i32): void {

@@ -45,34 +45,10 @@ export function scatterPatchesF64(dx: usize, dcol: usize, geometry: usize): void
 // elementwise
 export function binaryF32(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void { elementwise.binary<f32>(y, a, b, op, sa, sb, begin, end); }
 export function binaryF64(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void { elementwise.binary<f64>(y, a, b, op, sa, sb, begin, end); }
-export function expF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.exp<f32>(y, x, begin, end); }
-export function expF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.exp<f64>(y, x, begin, end); }
-export function logF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.log<f32>(y, x, begin, end); }
-export function logF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.log<f64>(y, x, begin, end); }
-export function sqrtF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.sqrt<f32>(y, x, begin, end); }
-export function sqrtF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.sqrt<f64>(y, x, begin, end); }
-export function reluF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.relu<f32>(y, x, begin, end); }
-export function reluF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.relu<f64>(y, x, begin, end); }
-export function sigmoidF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.sigmoid<f32>(y, x, begin, end); }
-export function sigmoidF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.sigmoid<f64>(y, x, begin, end); }
-export function tanhF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.tanh<f32>(y, x, begin, end); }
-export function tanhF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.tanh<f64>(y, x, begin, end); }
-export function swishF32(y: usize, x: usize, begin: i32, end: i32): void { elementwise.swish<f32>(y, x, begin, end); }
-export function swishF64(y: usize, x: usize, begin: i32, end: i32): void { elementwise.swish<f64>(y, x, begin, end); }
-export function leakyReluF32(y: usize, x: usize, slope: f64, begin: i32, end: i32): void { elementwise.leakyRelu<f32>(y, x, slope, begin, end); }
-export function leakyReluF64(y: usize, x: usize, slope: f64, begin: i32, end: i32): void { elementwise.leakyRelu<f64>(y, x, slope, begin, end); }
-export function scaleF32(y: usize, x: usize, factor: f64, begin: i32, end: i32): void { elementwise.scale<f32>(y, x, factor, begin, end); }
-export function scaleF64(y: usize, x: usize, factor: f64, begin: i32, end: i32): void { elementwise.scale<f64>(y, x, factor, begin, end); }
-export function reluBackwardF32(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.reluBackward<f32>(dx, dout, y, begin, end); }
-export function reluBackwardF64(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.reluBackward<f64>(dx, dout, y, begin, end); }
-export function leakyReluBackwardF32(dx: usize, dout: usize, x: usize, slope: f64, begin: i32, end: i32): void { elementwise.leakyReluBackward<f32>(dx, dout, x, slope, begin, end); }
-export function leakyReluBackwardF64(dx: usize, dout: usize, x: usize, slope: f64, begin: i32, end: i32): void { elementwise.leakyReluBackward<f64>(dx, dout, x, slope, begin, end); }
-export function sigmoidBackwardF32(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.sigmoidBackward<f32>(dx, dout, y, begin, end); }
-export function sigmoidBackwardF64(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.sigmoidBackward<f64>(dx, dout, y, begin, end); }
-export function tanhBackwardF32(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.tanhBackward<f32>(dx, dout, y, begin, end); }
-export function tanhBackwardF64(dx: usize, dout: usize, y: usize, begin: i32, end: i32): void { elementwise.tanhBackward<f64>(dx, dout, y, begin, end); }
-export function swishBackwardF32(dx: usize, dout: usize, x: usize, begin: i32, end: i32): void { elementwise.swishBackward<f32>(dx, dout, x, begin, end); }
-export function swishBackwardF64(dx: usize, dout: usize, x: usize, begin: i32, end: i32): void { elementwise.swishBackward<f64>(dx, dout, x, begin, end); }
+export function unaryF32(y: usize, x: usize, op: i32, parameter: f64, begin: i32, end: i32): void { elementwise.unary<f32>(y, x, op, parameter, begin, end); }
+export function unaryF64(y: usize, x: usize, op: i32, parameter: f64, begin: i32, end: i32): void { elementwise.unary<f64>(y, x, op, parameter, begin, end); }
+export function unaryBackwardF32(dx: usize, dout: usize, kept: usize, op: i32, parameter: f64, begin: i32, end: i32): void { elementwise.unaryBackward<f32>(dx, dout, kept, op, parameter, begin, end); }
+export function unaryBackwardF64(dx: usize, dout: usize, kept: usize, op: i32, parameter: f64, begin: i32, end: i32): void { elementwise.unaryBackward<f64>(dx, dout, kept, op, parameter, begin, end); }
 export function maskF32(y: usize, x: usize, m: usize, factor: f64, begin: i32, end: i32): void { elementwise.mask<f32>(y, x, m, factor, begin, end); }
 export function maskF64(y: usize, x: usize, m: usize, factor: f64, begin: i32, end: i32): void { elementwise.mask<f64>(y, x, m, factor, begin, end); }
 export function axpyF32(y: usize, x: usize, s: usize, a: f64, begin: i32, end: i32): void { elementwise.axpy<f32>(y, x, s, a, begin, end); }

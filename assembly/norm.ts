@@ -18,41 +18,6 @@ function write<T>(p: usize, v: v128, whole: bool): void {
   else store<T>(p, first<T>(v));
 }
 
-/** One vector of columns (or one column) of batchnormTrain; offset: of the column in a row, in bytes. */
-// @ts-ignore: decorator
-@inline
-function batchnormStrip<T>(
-  out: usize, xhat: usize, invStd: usize, runningMean: usize, runningVar: usize, x: usize, gamma: usize, beta: usize,
-  eps: f64, momentum: f64, N: i32, rowBytes: usize, offset: usize, whole: bool,
-): void {
-  const count = splat<T>(<T>N);
-  const end = rowBytes * N + offset;
-  let sum = zero<T>();
-  for (let p = offset; p < end; p += rowBytes) sum = v128.add<T>(sum, read<T>(x + p, whole));
-  const mean = v128.div<T>(sum, count);
-  let squares = zero<T>();
-  for (let p = offset; p < end; p += rowBytes) {
-    const d = v128.sub<T>(read<T>(x + p, whole), mean);
-    squares = fma<T>(d, d, squares);
-  }
-  const variance = v128.div<T>(squares, count);
-  const inv = v128.div<T>(splat<T>(<T>1), v128.sqrt<T>(v128.add<T>(variance, splat<T>(<T>eps))));
-  write<T>(invStd + offset, inv, whole);
-  const keep = splat<T>(<T>momentum);
-  const take = splat<T>(<T>(1 - momentum));
-  const oldMean = v128.mul<T>(keep, read<T>(runningMean + offset, whole));
-  const oldVar = v128.mul<T>(keep, read<T>(runningVar + offset, whole));
-  write<T>(runningMean + offset, fma<T>(take, mean, oldMean), whole);
-  write<T>(runningVar + offset, fma<T>(take, variance, oldVar), whole);
-  const g = read<T>(gamma + offset, whole);
-  const b = read<T>(beta + offset, whole);
-  for (let p = offset; p < end; p += rowBytes) {
-    const h = v128.mul<T>(v128.sub<T>(read<T>(x + p, whole), mean), inv);
-    write<T>(xhat + p, h, whole);
-    write<T>(out + p, fma<T>(h, g, b), whole);
-  }
-}
-
 /**
  * Training mode, columns [begin, end): mean and biased variance of each column of x (N, D),
  * xhat = (x - mean) / sqrt(var + eps), out = gamma * xhat + beta, running = momentum * running + (1 - momentum) * batch.
@@ -63,16 +28,37 @@ export function batchnormTrain<T>(
   eps: f64, momentum: f64, N: i32, D: i32, begin: i32, end: i32,
 ): void {
   const rowBytes = at<T>(D);
+  const count = splat<T>(<T>N);
+  const keep = splat<T>(<T>momentum);
+  const take = splat<T>(<T>(1 - momentum));
   let j = begin;
-  for (; j + lanes<T>() <= end; j += lanes<T>()) {
-    batchnormStrip<T>(
-      out, xhat, invStd, runningMean, runningVar, x, gamma, beta, eps, momentum, N, rowBytes, at<T>(j), true,
-    );
-  }
-  for (; j < end; j++) {
-    batchnormStrip<T>(
-      out, xhat, invStd, runningMean, runningVar, x, gamma, beta, eps, momentum, N, rowBytes, at<T>(j), false,
-    );
+  while (j < end) {
+    const whole = j + lanes<T>() <= end;
+    const offset = at<T>(j);
+    const last = rowBytes * N + offset;
+    let sum = zero<T>();
+    for (let p = offset; p < last; p += rowBytes) sum = v128.add<T>(sum, read<T>(x + p, whole));
+    const mean = v128.div<T>(sum, count);
+    let squares = zero<T>();
+    for (let p = offset; p < last; p += rowBytes) {
+      const d = v128.sub<T>(read<T>(x + p, whole), mean);
+      squares = fma<T>(d, d, squares);
+    }
+    const variance = v128.div<T>(squares, count);
+    const inv = v128.div<T>(splat<T>(<T>1), v128.sqrt<T>(v128.add<T>(variance, splat<T>(<T>eps))));
+    write<T>(invStd + offset, inv, whole);
+    const oldMean = v128.mul<T>(keep, read<T>(runningMean + offset, whole));
+    const oldVar = v128.mul<T>(keep, read<T>(runningVar + offset, whole));
+    write<T>(runningMean + offset, fma<T>(take, mean, oldMean), whole);
+    write<T>(runningVar + offset, fma<T>(take, variance, oldVar), whole);
+    const g = read<T>(gamma + offset, whole);
+    const b = read<T>(beta + offset, whole);
+    for (let p = offset; p < last; p += rowBytes) {
+      const h = v128.mul<T>(v128.sub<T>(read<T>(x + p, whole), mean), inv);
+      write<T>(xhat + p, h, whole);
+      write<T>(out + p, fma<T>(h, g, b), whole);
+    }
+    j += whole ? lanes<T>() : 1;
   }
 }
 

@@ -5,8 +5,6 @@
 import { at, lanes } from './lanes';
 
 /** Offset in the plane (elements) of the maximum of the window at (h, w). */
-// @ts-ignore: decorator
-@inline
 function windowArgmax<T>(plane: usize, h: i32, w: i32, W: i32, PH: i32, PW: i32): i32 {
   let where = h * W + w;
   let best = load<T>(plane + at<T>(where));
@@ -55,27 +53,27 @@ export function maxPoolBackwardNaive<T>(
 /** Even and odd elements of two neighbouring vectors. */
 // @ts-ignore: decorator
 @inline
-function evens<T>(a: v128, b: v128): v128 {
-  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 0, 2, 4, 6) : v128.shuffle<f64>(a, b, 0, 2);
+function evens(a: v128, b: v128): v128 {
+  return v128.shuffle<f32>(a, b, 0, 2, 4, 6);
 }
 // @ts-ignore: decorator
 @inline
-function odds<T>(a: v128, b: v128): v128 {
-  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 1, 3, 5, 7) : v128.shuffle<f64>(a, b, 1, 3);
+function odds(a: v128, b: v128): v128 {
+  return v128.shuffle<f32>(a, b, 1, 3, 5, 7);
 }
 
 /** The larger; a where they are equal; NaN if either is. */
 // @ts-ignore: decorator
 @inline
-function larger<T>(a: v128, b: v128): v128 {
-  return v128.bitselect(a, b, v128.or(v128.ge<T>(a, b), v128.ne<T>(a, a)));
+function larger(a: v128, b: v128): v128 {
+  return v128.bitselect(a, b, wins(a, b));
 }
 
-/** Planes [begin, end). 2x2 windows of stride 2 go through whole vectors. */
+/** Planes [begin, end). 2x2 windows of stride 2 go through whole vectors; float64, for checks, goes by the plain loops. */
 export function maxPoolForward<T>(
   out: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32, end: i32,
 ): void {
-  if (PH != 2 || PW != 2 || stride != 2) {
+  if (sizeof<T>() == 8 || PH != 2 || PW != 2 || stride != 2) {
     maxPoolForwardNaive<T>(out, x, H, W, PH, PW, stride, OH, OW, begin, end);
     return;
   }
@@ -87,9 +85,9 @@ export function maxPoolForward<T>(
       let j = 0;
       for (; j + lanes<T>() <= OW; j += lanes<T>()) {
         const o = at<T>(2 * j);
-        const a = larger<T>(v128.load(top + o), v128.load(low + o));
-        const b = larger<T>(v128.load(top + o, 16), v128.load(low + o, 16));
-        v128.store(to + at<T>(j), larger<T>(evens<T>(a, b), odds<T>(a, b)));
+        const a = larger(v128.load(top + o), v128.load(low + o));
+        const b = larger(v128.load(top + o, 16), v128.load(low + o, 16));
+        v128.store(to + at<T>(j), larger(evens(a, b), odds(a, b)));
       }
       for (; j < OW; j++) {
         const plane = x + at<T>(p * H * W);
@@ -103,7 +101,7 @@ export function maxPoolBackward<T>(
   dx: usize, dout: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32,
   end: i32,
 ): void {
-  if (PH != 2 || PW != 2 || stride != 2) {
+  if (sizeof<T>() == 8 || PH != 2 || PW != 2 || stride != 2) {
     maxPoolBackwardNaive<T>(dx, dout, x, H, W, PH, PW, stride, OH, OW, begin, end);
     return;
   }
@@ -121,26 +119,26 @@ export function maxPoolBackward<T>(
         const t1 = v128.load(top + o, 16);
         const l0 = v128.load(top + row + o);
         const l1 = v128.load(top + row + o, 16);
-        const a = evens<T>(t0, t1);
-        const b = odds<T>(t0, t1);
-        const c = evens<T>(l0, l1);
-        const d = odds<T>(l0, l1);
+        const a = evens(t0, t1);
+        const b = odds(t0, t1);
+        const c = evens(l0, l1);
+        const d = odds(l0, l1);
         const d4 = v128.load(from + at<T>(j));
         // a keeps what is not beaten by b, then by c, then by d: the first of equals wins, the first NaN too.
-        const ab = wins<T>(a, b);
+        const ab = wins(a, b);
         const topBest = v128.bitselect(a, b, ab);
-        const cd = wins<T>(c, d);
-        const upper = wins<T>(topBest, v128.bitselect(c, d, cd));
+        const cd = wins(c, d);
+        const upper = wins(topBest, v128.bitselect(c, d, cd));
         const dTop = v128.and(d4, upper);
         const dLow = v128.andnot(d4, upper);
         const ga = v128.and(dTop, ab);
         const gb = v128.andnot(dTop, ab);
         const gc = v128.and(dLow, cd);
         const gd = v128.andnot(dLow, cd);
-        v128.store(to + o, interleaveLow<T>(ga, gb));
-        v128.store(to + o, interleaveHigh<T>(ga, gb), 16);
-        v128.store(to + row + o, interleaveLow<T>(gc, gd));
-        v128.store(to + row + o, interleaveHigh<T>(gc, gd), 16);
+        v128.store(to + o, interleaveLow(ga, gb));
+        v128.store(to + o, interleaveHigh(ga, gb), 16);
+        v128.store(to + row + o, interleaveLow(gc, gd));
+        v128.store(to + row + o, interleaveHigh(gc, gd), 16);
       }
       const done = at<T>(2 * j);
       memory.fill(to + done, 0, row - done);
@@ -159,19 +157,19 @@ export function maxPoolBackward<T>(
 /** Lanes in which a stays the maximum against a later b. */
 // @ts-ignore: decorator
 @inline
-function wins<T>(a: v128, b: v128): v128 {
-  return v128.or(v128.ge<T>(a, b), v128.ne<T>(a, a));
+function wins(a: v128, b: v128): v128 {
+  return v128.or(f32x4.ge(a, b), f32x4.ne(a, a));
 }
 
 // @ts-ignore: decorator
 @inline
-function interleaveLow<T>(a: v128, b: v128): v128 {
-  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 0, 4, 1, 5) : v128.shuffle<f64>(a, b, 0, 2);
+function interleaveLow(a: v128, b: v128): v128 {
+  return v128.shuffle<f32>(a, b, 0, 4, 1, 5);
 }
 // @ts-ignore: decorator
 @inline
-function interleaveHigh<T>(a: v128, b: v128): v128 {
-  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 2, 6, 3, 7) : v128.shuffle<f64>(a, b, 1, 3);
+function interleaveHigh(a: v128, b: v128): v128 {
+  return v128.shuffle<f32>(a, b, 2, 6, 3, 7);
 }
 
 /** Means of windows, planes [begin, end). */

@@ -152,47 +152,53 @@ function logarithmNearOne(x: f64): f64 {
   return sum + sum;
 }
 
-/** One entry of the table. 1/c is the inverse of the middle of interval i, moved by `offset` 2^-53 for ln c to end at 2^-43. */
-function entry(table: usize, i: i32, offset: i32): void {
-  const middle = reinterpret<f64>(0x3fe6100000000000 + (<u64>i << 45));
-  const inverse = 1 / middle + <f64>offset * (1.0 / 9007199254740992.0);
-  store<f64>(table + (<usize>i << 4), inverse);
-  store<f64>(table + (<usize>i << 4), nearest(-logarithmNearOne(inverse) * 8796093022208.0) * (1.0 / 8796093022208.0), 8);
-}
-
-function entries(t: usize, i: i32, a: i32, b: i32, c: i32, d: i32, e: i32, f: i32, g: i32, h: i32): void {
-  entry(t, i, a);
-  entry(t, i + 1, b);
-  entry(t, i + 2, c);
-  entry(t, i + 3, d);
-  entry(t, i + 4, e);
-  entry(t, i + 5, f);
-  entry(t, i + 6, g);
-  entry(t, i + 7, h);
-}
-
 /**
- * Writes the logarithm's table into a block, once in its life: 128 intervals of [11/16, 11/8), 1/c and ln c
- * of each. The offsets are those of the library named above; they cannot be computed. Code, not data: see threads.
+ * Writes the logarithm's table into a block, once in its life: 128 intervals of [11/16, 11/8), 1/c and ln c of each. 1/c is
+ * the inverse of the middle of the interval, moved by `offset` 2^-53 for ln c to end at 2^-43. The offsets are those of the
+ * library named above; they cannot be computed. Code, not data: see threads.
  */
 export function randomPrepare(block: usize): void {
   const table = block + TABLE;
-  entries(table, 0, -46284764, -115287508, -468669678, -249329608, 38090024, -246646796, -1002326510, 684959852);
-  entries(table, 8, -469186612, 114842368, 1027234976, -481782956, 170339482, 57318300, 568107598, 685126114);
-  entries(table, 16, -136840918, -692289424, -180227532, -928045960, 570685416, -979097650, 752109696, 94795624);
-  entries(table, 24, -847275702, -521977068, 672214042, 896483156, 308354710, 895786768, 482455110, -841273428);
-  entries(table, 32, -436853460, -193753368, -411670436, -736356396, -690257420, -1020569004, 963527462, 418672224);
-  entries(table, 40, 858672620, 30978658, 884706354, -835668660, 146366742, 1030465360, 1015969072, 167574550);
-  entries(table, 48, 660819904, 303193368, 755488408, 396605714, 429596542, -691915432, 712326214, 431020044);
-  entries(table, 56, -459795920, -263419452, 430427236, -929038414, -665643992, 771561040, -800689572, 512416278);
-  entries(table, 64, 956713054, 691440674, 256933754, 435031502, -324096686, 590255160, -471785550, -138738694);
-  entries(table, 72, 187333682, -545720260, 183830348, 58036118, 517786458, 772018560, -483266014, 136798762);
-  entries(table, 80, 386341370, 408940642, 65060217, -120872168, 189498853, -32395328, -49955913, 154042178);
-  entries(table, 88, -346113480, 148348366, -396488327, -427431396, 107119491, -500798201, 212184347, 305888811);
-  entries(table, 96, -330297730, -91422864, 6707636, 273897542, -512931067, -500150233, 485589437, -280752730);
-  entries(table, 104, 106848032, 30953893, -291342514, -408884927, 149302919, -107851081, 225432558, 460497078);
-  entries(table, 112, -452391632, -490679353, 508304210, 493208081, 336502878, 526975298, -457361038, -312310462);
-  entries(table, 120, -365194252, -421357131, 362015322, 310793228, -441535439, -69145545, -528727990, 433364383);
+  // In the last quarter of the table, where each is read before an entry is written over it.
+  const offsets = table + at<v128>(96);
+  v128.store(offsets, i32x4(-46284764, -115287508, -468669678, -249329608));
+  v128.store(offsets, i32x4(38090024, -246646796, -1002326510, 684959852), 16);
+  v128.store(offsets, i32x4(-469186612, 114842368, 1027234976, -481782956), 32);
+  v128.store(offsets, i32x4(170339482, 57318300, 568107598, 685126114), 48);
+  v128.store(offsets, i32x4(-136840918, -692289424, -180227532, -928045960), 64);
+  v128.store(offsets, i32x4(570685416, -979097650, 752109696, 94795624), 80);
+  v128.store(offsets, i32x4(-847275702, -521977068, 672214042, 896483156), 96);
+  v128.store(offsets, i32x4(308354710, 895786768, 482455110, -841273428), 112);
+  v128.store(offsets, i32x4(-436853460, -193753368, -411670436, -736356396), 128);
+  v128.store(offsets, i32x4(-690257420, -1020569004, 963527462, 418672224), 144);
+  v128.store(offsets, i32x4(858672620, 30978658, 884706354, -835668660), 160);
+  v128.store(offsets, i32x4(146366742, 1030465360, 1015969072, 167574550), 176);
+  v128.store(offsets, i32x4(660819904, 303193368, 755488408, 396605714), 192);
+  v128.store(offsets, i32x4(429596542, -691915432, 712326214, 431020044), 208);
+  v128.store(offsets, i32x4(-459795920, -263419452, 430427236, -929038414), 224);
+  v128.store(offsets, i32x4(-665643992, 771561040, -800689572, 512416278), 240);
+  v128.store(offsets, i32x4(956713054, 691440674, 256933754, 435031502), 256);
+  v128.store(offsets, i32x4(-324096686, 590255160, -471785550, -138738694), 272);
+  v128.store(offsets, i32x4(187333682, -545720260, 183830348, 58036118), 288);
+  v128.store(offsets, i32x4(517786458, 772018560, -483266014, 136798762), 304);
+  v128.store(offsets, i32x4(386341370, 408940642, 65060217, -120872168), 320);
+  v128.store(offsets, i32x4(189498853, -32395328, -49955913, 154042178), 336);
+  v128.store(offsets, i32x4(-346113480, 148348366, -396488327, -427431396), 352);
+  v128.store(offsets, i32x4(107119491, -500798201, 212184347, 305888811), 368);
+  v128.store(offsets, i32x4(-330297730, -91422864, 6707636, 273897542), 384);
+  v128.store(offsets, i32x4(-512931067, -500150233, 485589437, -280752730), 400);
+  v128.store(offsets, i32x4(106848032, 30953893, -291342514, -408884927), 416);
+  v128.store(offsets, i32x4(149302919, -107851081, 225432558, 460497078), 432);
+  v128.store(offsets, i32x4(-452391632, -490679353, 508304210, 493208081), 448);
+  v128.store(offsets, i32x4(336502878, 526975298, -457361038, -312310462), 464);
+  v128.store(offsets, i32x4(-365194252, -421357131, 362015322, 310793228), 480);
+  v128.store(offsets, i32x4(-441535439, -69145545, -528727990, 433364383), 496);
+  for (let i = 0; i < 128; i++) {
+    const middle = reinterpret<f64>(0x3fe6100000000000 + (<u64>i << 45));
+    const inverse = 1 / middle + <f64>load<i32>(offsets + at<i32>(i)) * (1.0 / 9007199254740992.0);
+    const logarithm = nearest(-logarithmNearOne(inverse) * 8796093022208.0) * (1.0 / 8796093022208.0);
+    v128.store(table + at<v128>(i), f64x2(inverse, logarithm));
+  }
 }
 
 /** out[i] = loc + scale * g, g by the polar method (Marsaglia and Bray, 1964); n elements. The pair's second point goes first. */

@@ -9,8 +9,6 @@
 import { at, first, fma, lanes, splat, sumLanes, zero } from './lanes';
 
 /** Sum of (x - shift) over one plane, then of its square: in `sums`, two float64, added to what is there. */
-// @ts-ignore: decorator
-@inline
 function addMoments<T>(sums: usize, x: usize, P: i32, shift: T): void {
   const s = splat<T>(shift);
   let a0 = zero<T>();
@@ -38,8 +36,6 @@ function addMoments<T>(sums: usize, x: usize, P: i32, shift: T): void {
 }
 
 /** Sums of d and d * (x - mean) over one plane, where d is dout, or 0 where the ReLU output y is not positive. */
-// @ts-ignore: decorator
-@inline
 function addProducts<T>(sums: usize, dout: usize, x: usize, y: usize, P: i32, mean: T): void {
   const m = splat<T>(mean);
   let a = zero<T>();
@@ -65,8 +61,6 @@ function addProducts<T>(sums: usize, dout: usize, x: usize, y: usize, P: i32, me
 }
 
 /** y = k x + c over one plane, ReLU if asked. */
-// @ts-ignore: decorator
-@inline
 function scalePlane<T>(y: usize, x: usize, P: i32, k: f64, c: f64, relu: i32): void {
   const kv = splat<T>(<T>k);
   const cv = splat<T>(<T>c);
@@ -85,8 +79,6 @@ function scalePlane<T>(y: usize, x: usize, P: i32, k: f64, c: f64, relu: i32): v
 }
 
 /** dx = k d + l x + c over one plane, d as in addProducts. */
-// @ts-ignore: decorator
-@inline
 function gradientPlane<T>(dx: usize, dout: usize, x: usize, y: usize, P: i32, k: f64, l: f64, c: f64): void {
   const kv = splat<T>(<T>k);
   const lv = splat<T>(<T>l);

@@ -26,8 +26,9 @@ export function clockStep() {
 
 /** A loop of known speed. run(times) does `amount` per time. */
 export class Probe {
-  /** Best rate so far, in amounts per millisecond. */
+  /** Best rate so far, in amounts per millisecond; reached twice in a row, so that no fluke of the clock sets the bar. */
   best = 0;
+  #last = 0;
   #times = 1;
   #run;
   #amount;
@@ -51,7 +52,8 @@ export class Probe {
     const start = now();
     this.#run(this.#times);
     const rate = (this.#amount * this.#times) / (now() - start);
-    if (rate > this.best && Number.isFinite(rate)) this.best = rate;
+    if (Number.isFinite(rate)) this.best = Math.max(this.best, Math.min(rate, this.#last));
+    this.#last = rate;
     return rate;
   }
 }
@@ -118,8 +120,8 @@ export class Task {
       const ms = await this.time(times);
       calls += times;
       total += ms;
-      if (ms < sampleMs / 4) times *= 2;
       batches.push(ms / times);
+      if (ms < sampleMs / 4) times *= 2;
       const recent = batches.slice(-3);
       const earlier = batches.slice(0, -3);
       settled = earlier.length >= 3 && total > settleMs / 10 && Math.min(...recent) > 0.98 * Math.min(...earlier);

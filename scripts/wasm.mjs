@@ -3,10 +3,11 @@
 //   node scripts/wasm.mjs simd relaxed    only these
 //   node scripts/wasm.mjs --pedantic      writes nothing; any remark of the compiler is a failure (the linter of assembly/)
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import binaryen from 'assemblyscript/binaryen';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const asc = fileURLToPath(new URL('../node_modules/assemblyscript/bin/asc.js', import.meta.url));
@@ -19,6 +20,25 @@ for (const name of wanted) {
     console.error(`no target '${name}' in asconfig.json; there are ${Object.keys(targets).join(', ')}`);
     process.exit(2);
   }
+}
+
+/** Optimises a binary once more, until it stops shrinking: asc inlines last and does not look again at what came of it. */
+function optimize(file) {
+  const module = binaryen.readBinary(readFileSync(file));
+  const { Features } = binaryen;
+  const used = ['SIMD128', 'RelaxedSIMD', 'Atomics', 'BulkMemory', 'NontrappingFPToInt', 'SignExt', 'MutableGlobals'];
+  module.setFeatures(used.reduce((all, name) => all | Features[name], 0));
+  binaryen.setOptimizeLevel(3);
+  binaryen.setShrinkLevel(1);
+  let bytes = module.emitBinary();
+  for (let before = Infinity; bytes.length < before; ) {
+    before = bytes.length;
+    module.optimize();
+    bytes = module.emitBinary();
+  }
+  module.dispose();
+  writeFileSync(file, bytes);
+  return bytes.length;
 }
 
 /** Runs the compiler for one target; resolves to whether it succeeded. */
@@ -43,9 +63,8 @@ function compile(name) {
       else if (values.pedantic) console.log(`asc: ${name} has no remarks (${seconds} s)`);
       else {
         const file = targets[name].outFile;
-        console.log(
-          `asc: ${file}, ${(statSync(new URL(`../${file}`, import.meta.url)).size / 1024).toFixed(1)} kB (${seconds} s)`,
-        );
+        const size = optimize(new URL(`../${file}`, import.meta.url));
+        console.log(`asc: ${file}, ${(size / 1024).toFixed(1)} kB (${seconds} s)`);
       }
       resolve(ok);
     });

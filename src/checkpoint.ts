@@ -93,8 +93,9 @@ export function readCheckpoint(where: string, kind: string, bytes: Uint8Array): 
     offset = start + sizeOf(shape) * BYTES[dtype];
     if (offset > bytes.length)
       refuse(bytes.length, `${offset - start} bytes of ${name} from ${start}`, 'the end of the data');
-    // Copied: the bytes may lie at any offset of their buffer, typed arrays only at multiples of their element.
-    const copy = bytes.slice(start, offset);
+    // Copied: the bytes may lie at any offset of their buffer, typed arrays only at multiples of their element. (Not by
+    // slice(), which for Node's Buffer is a view.)
+    const copy = new Uint8Array(bytes.subarray(start, offset));
     arrays.set(name, { dtype, shape, data: new ARRAYS[dtype](copy.buffer, 0, sizeOf(shape)) });
   }
   if (offset !== bytes.length) refuse(offset, 'the end of the data', `${bytes.length - offset} more bytes`);

@@ -2,7 +2,7 @@
  * The kernels of convolution, pooling and spatial normalisation: as kernels.ts, for images (N, C, H, W). Which way a
  * convolution goes is decided here.
  */
-import { gemm, kernel, launch, type Operand, slice, SUFFIX } from './kernels.js';
+import { call, gemm, itemBytes, launch, type Operand, slice } from './kernels.js';
 import { heap } from './memory.js';
 import { current } from './runtime/index.js';
 
@@ -53,8 +53,7 @@ function suitsWinograd({ C, F, HH, WW, OH, OW, stride, padTop, padLeft }: ConvSi
 
 /** out = w * x + b by plain loops. */
 export function convForwardNaive(out: Operand, x: Operand, w: Operand, b: Operand, sizes: ConvSizes): void {
-  const addresses = [out, x, w, b].map((t) => t.address);
-  launch('convForwardNaive', SUFFIX[x.dtype], sizes.N, 1, costOf(sizes), ...addresses, geometry(sizes));
+  launch('convForwardNaive', x, sizes.N, 1, costOf(sizes), out, x, w, b, geometry(sizes));
 }
 
 /** All three gradients by plain loops. */
@@ -67,8 +66,7 @@ export function convBackwardNaive(
   w: Operand,
   sizes: ConvSizes,
 ): void {
-  const addresses = [dx, dw, db, dout, x, w].map((t) => t.address);
-  kernel('convBackwardNaive', SUFFIX[x.dtype]).call(...addresses, geometry(sizes));
+  call('convBackwardNaive', x, dx, dw, db, dout, x, w, geometry(sizes));
 }
 
 /** exact: never Winograd's way, whose results differ in the last decimal digit or so. */
@@ -102,12 +100,9 @@ function implicitForward(
   sizes: ConvSizes,
   relu: boolean,
 ): void {
-  const suffix = SUFFIX[x.dtype];
   const at = geometry(sizes);
-  const scratch = threadScratch('conv', kernel('convScratch', suffix).call(at));
-  const filters = typeof w === 'number' ? w : w.address;
-  const args = [out.address, x.address, filters, b?.address ?? 0, at, relu ? 2 : 0, scratch];
-  launch('convForward', suffix, sizes.N, 1, costOf(sizes), ...args);
+  const scratch = threadScratch('conv', call('convScratch', x, at));
+  launch('convForward', x, sizes.N, 1, costOf(sizes), out, x, w, b, at, relu ? 2 : 0, scratch);
 }
 
 /** turned: w (F of x's side, C of out's side) is turned by 180 degrees, the way from dout back to dx. */
@@ -122,12 +117,12 @@ function winogradForward(
 ): void {
   const U = heap().scratch('winograd filters', 36 * s.F * s.C * 4);
   const [rows, columns] = turned ? [s.C, s.F] : [s.F, s.C];
-  launch('winogradFilters', '', s.F, 1, 100 * s.F * s.C, U, w.address, rows, columns, turned ? 1 : 0);
-  const scratch = threadScratch('conv', kernel('winogradScratch', '').call(s.C, s.F, s.OW));
+  launch('winogradFilters', '', s.F, 1, 100 * s.F * s.C, U, w, rows, columns, turned);
+  const scratch = threadScratch('conv', call('winogradScratch', '', s.C, s.F, s.OW));
   const tileRows = s.N * Math.ceil(s.OH / 4);
-  const perBlock = kernel('winogradRows', '').call(s.OW);
-  const args = [out.address, x.address, U, b?.address ?? 0, s.C, s.H, s.W, s.F, s.OH, s.OW, s.padTop, relu ? 1 : 0];
-  launch('winogradForward', '', tileRows, perBlock, costOf(s), ...args, scratch);
+  const perBlock = call('winogradRows', '', s.OW);
+  const sizes = [s.C, s.H, s.W, s.F, s.OH, s.OW, s.padTop];
+  launch('winogradForward', '', tileRows, perBlock, costOf(s), out, x, U, b, ...sizes, relu, scratch);
 }
 
 /** dx from dout and the filters. */
@@ -150,9 +145,8 @@ export function convInputGradient(dx: Operand, dout: Operand, w: Operand, s: Con
   if (turns && !exact && suitsWinograd(back, dout)) {
     winogradForward(dx, dout, w, undefined, back, false, true);
   } else if (turns && s.C >= 8) {
-    const suffix = SUFFIX[w.dtype];
-    const flipped = heap().scratch('conv filters', w.size * (w.dtype === 'float64' ? 8 : 4));
-    kernel('flipFilters', suffix).call(flipped, w.address, s.F, s.C, s.HH * s.WW);
+    const flipped = heap().scratch('conv filters', w.size * itemBytes(w));
+    call('flipFilters', w, flipped, w, s.F, s.C, s.HH * s.WW);
     implicitForward(dx, dout, flipped, undefined, back, false);
   } else {
     scatterInputGradient(dx, dout, w, s);
@@ -164,15 +158,14 @@ export function convInputGradient(dx: Operand, dout: Operand, w: Operand, s: Con
  * convolution round would mostly multiply zeros.
  */
 function scatterInputGradient(dx: Operand, dout: Operand, w: Operand, s: ConvSizes): void {
-  const suffix = SUFFIX[w.dtype];
   const K = s.C * s.HH * s.WW;
   const P = s.OH * s.OW;
-  const bytes = w.dtype === 'float64' ? 8 : 4;
-  const columns: Operand = { address: heap().scratch('conv columns', K * P * bytes), dtype: w.dtype, size: K * P, shape: [K, P] };
+  const address = heap().scratch('conv columns', K * P * itemBytes(w));
+  const columns: Operand = { address, dtype: w.dtype, size: K * P, shape: [K, P] };
   for (let n = 0; n < s.N; n++) {
     gemm(columns, w, slice(dout, n * s.F * P, s.F * P), K, P, s.F, { transA: true });
     const image = slice(dx, n * s.C * s.H * s.W, s.C * s.H * s.W);
-    kernel('scatterPatches', suffix).call(image.address, columns.address, geometry(s));
+    call('scatterPatches', w, image, columns, geometry(s));
   }
 }
 
@@ -185,12 +178,10 @@ export function convWeightGradient(dw: Operand, dout: Operand, x: Operand, s: Co
     winogradWeightGradient(dw, dout, x, s);
     return;
   }
-  const suffix = SUFFIX[x.dtype];
   const at = geometry(s);
-  const scratch = threadScratch('conv', kernel('convScratch', suffix).call(at));
-  const panels = Math.ceil((s.C * s.HH * s.WW) / (x.dtype === 'float64' ? 4 : 8));
-  const args = [dw.address, dout.address, x.address, at, scratch];
-  launch('convWeightGradient', suffix, panels, 1, costOf(s), ...args);
+  const scratch = threadScratch('conv', call('convScratch', x, at));
+  const panels = Math.ceil((s.C * s.HH * s.WW * itemBytes(x)) / 32);
+  launch('convWeightGradient', x, panels, 1, costOf(s), dw, dout, x, at, scratch);
 }
 
 function winogradWeightGradient(dw: Operand, dout: Operand, x: Operand, s: ConvSizes): void {
@@ -203,23 +194,22 @@ function winogradWeightGradient(dw: Operand, dout: Operand, x: Operand, s: ConvS
   const V = h.scratch('winograd images', 36 * C * most * 4);
   const dM = h.scratch('winograd gradients', 36 * F * most * 4);
   const dU = h.scratch('winograd filters', 36 * F * C * 4);
-  const strips = threadScratch('conv', kernel('winogradPlanesScratch', '').call(OW, rows));
-  const productBytes = kernel('gemmScratchBytes', '').call() + kernel('threadScratchBytes', '').call();
+  const strips = threadScratch('conv', call('winogradPlanesScratch', '', OW, rows));
+  const productBytes = call('gemmScratchBytes', '') + call('threadScratchBytes', '');
   const product = threadScratch('winograd products', productBytes);
   for (let row = 0; row < tileRows; row += rows) {
     const last = Math.min(tileRows, row + rows);
     const T = 8 * Math.ceil(((last - row) * across) / 8);
-    const images = [x.address, dout.address, C, H, W, F, OH, OW, s.padTop, row, last, rows, strips];
-    launch('winogradPlanes', '', C + F, 1, 40 * (C + F) * T, V, dM, ...images);
-    const products = [dU, dM, V, C, F, T, row === 0 ? 1 : 0, product, productBytes];
-    launch('winogradProducts', '', 36, 1, 36 * C * F * T, ...products);
+    const sizes = [C, H, W, F, OH, OW, s.padTop, row, last, rows];
+    launch('winogradPlanes', '', C + F, 1, 40 * (C + F) * T, V, dM, x, dout, ...sizes, strips);
+    launch('winogradProducts', '', 36, 1, 36 * C * F * T, dU, dM, V, C, F, T, row === 0, product, productBytes);
   }
-  launch('winogradFiltersBack', '', F, 1, 100 * F * C, dw.address, dU, F, C);
+  launch('winogradFiltersBack', '', F, 1, 100 * F * C, dw, dU, F, C);
 }
 
 /** db (F) = the sum of dout over images and positions. */
 export function convBiasGradient(db: Operand, dout: Operand, { N, F, OH, OW }: ConvSizes): void {
-  launch('convBiasGradient', SUFFIX[dout.dtype], F, 1, dout.size, db.address, dout.address, N, F, OH * OW);
+  launch('convBiasGradient', dout, F, 1, dout.size, db, dout, N, F, OH * OW);
 }
 
 /** Sizes of pooling; planes = N C. */
@@ -234,28 +224,25 @@ export interface PoolSizes {
   OW: number;
 }
 
+function windows(s: PoolSizes): number[] {
+  return [s.H, s.W, s.PH, s.PW, s.stride, s.OH, s.OW];
+}
+
 export type PoolForwardName = 'maxPoolForward' | 'maxPoolForwardNaive' | 'avgPoolForward';
 
 export function poolForward(name: PoolForwardName, out: Operand, x: Operand, s: PoolSizes): void {
-  const sizes = [s.H, s.W, s.PH, s.PW, s.stride, s.OH, s.OW];
-  launch(name, SUFFIX[x.dtype], s.planes, 1, x.size, out.address, x.address, ...sizes);
+  launch(name, x, s.planes, 1, x.size, out, x, ...windows(s));
 }
 
+export type MaxPoolBackwardName = 'maxPoolBackward' | 'maxPoolBackwardNaive';
+
 /** x: the images, to find the maxima again. */
-export function maxPoolBackward(
-  name: 'maxPoolBackward' | 'maxPoolBackwardNaive',
-  dx: Operand,
-  dout: Operand,
-  x: Operand,
-  s: PoolSizes,
-): void {
-  const sizes = [s.H, s.W, s.PH, s.PW, s.stride, s.OH, s.OW];
-  launch(name, SUFFIX[x.dtype], s.planes, 1, x.size, dx.address, dout.address, x.address, ...sizes);
+export function maxPoolBackward(name: MaxPoolBackwardName, dx: Operand, dout: Operand, x: Operand, s: PoolSizes): void {
+  launch(name, x, s.planes, 1, x.size, dx, dout, x, ...windows(s));
 }
 
 export function avgPoolBackward(dx: Operand, dout: Operand, s: PoolSizes): void {
-  const sizes = [s.H, s.W, s.PH, s.PW, s.stride, s.OH, s.OW];
-  launch('avgPoolBackward', SUFFIX[dx.dtype], s.planes, 1, dx.size, dx.address, dout.address, ...sizes);
+  launch('avgPoolBackward', dx, s.planes, 1, dx.size, dx, dout, ...windows(s));
 }
 
 export interface SpatialNormOperands {
@@ -283,10 +270,8 @@ export function spatialBatchnormTrain(
   relu: boolean,
 ): void {
   const sums = heap().scratch('norm sums', 16 * C);
-  const outputs = [o.out, o.mean, o.invStd, o.runningMean, o.runningVar].map((t) => t.address);
-  const inputs = [o.x, o.gamma, o.beta].map((t) => t.address);
-  const numbers = [eps, momentum, relu ? 1 : 0, sums, N, C, P];
-  launch('spatialBatchnormTrain', SUFFIX[o.x.dtype], C, 1, 3 * o.x.size, ...outputs, ...inputs, ...numbers);
+  const operands = [o.out, o.mean, o.invStd, o.runningMean, o.runningVar, o.x, o.gamma, o.beta];
+  launch('spatialBatchnormTrain', o.x, C, 1, 3 * o.x.size, ...operands, eps, momentum, relu, sums, N, C, P);
 }
 
 export function spatialBatchnormTest(
@@ -295,8 +280,8 @@ export function spatialBatchnormTest(
   eps: number,
   relu: boolean,
 ): void {
-  const addresses = [o.out, o.mean, o.invStd, o.x, o.gamma, o.beta, o.runningMean, o.runningVar].map((t) => t.address);
-  launch('spatialBatchnormTest', SUFFIX[o.x.dtype], C, 1, o.x.size, ...addresses, eps, relu ? 1 : 0, N, C, P);
+  const operands = [o.out, o.mean, o.invStd, o.x, o.gamma, o.beta, o.runningMean, o.runningVar];
+  launch('spatialBatchnormTest', o.x, C, 1, o.x.size, ...operands, eps, relu, N, C, P);
 }
 
 export interface SpatialNormGradients {
@@ -318,23 +303,19 @@ export function spatialBatchnormBackward(
   training: boolean,
 ): void {
   const sums = heap().scratch('norm sums', 16 * C);
-  const images = [o.dx, o.dgamma, o.dbeta, o.dout, o.x].map((t) => t.address);
-  const channels = [o.mean, o.invStd, o.gamma].map((t) => t.address);
-  const numbers = [training ? 1 : 0, sums, N, C, P];
-  launch('spatialBatchnormBackward', SUFFIX[o.x.dtype], C, 1, 3 * o.x.size, ...images, y?.address ?? 0, ...channels, ...numbers);
+  const operands = [o.dx, o.dgamma, o.dbeta, o.dout, o.x, y, o.mean, o.invStd, o.gamma];
+  launch('spatialBatchnormBackward', o.x, C, 1, 3 * o.x.size, ...operands, training, sums, N, C, P);
 }
 
 export function groupnormForward(o: SpatialNormOperands, { N, C, P }: ImageSizes, G: number, eps: number): void {
   const sums = heap().scratch('norm sums', 32 * N * G);
-  const addresses = [o.out, o.mean, o.invStd, o.x, o.gamma, o.beta].map((t) => t.address);
-  launch('groupnormForward', SUFFIX[o.x.dtype], N * G, 1, 3 * o.x.size, ...addresses, eps, sums, C, P, G);
+  const operands = [o.out, o.mean, o.invStd, o.x, o.gamma, o.beta];
+  launch('groupnormForward', o.x, N * G, 1, 3 * o.x.size, ...operands, eps, sums, C, P, G);
 }
 
 export function groupnormBackward(o: SpatialNormGradients, { N, C, P }: ImageSizes, G: number): void {
   const sums = heap().scratch('norm sums', Math.max(32 * N * G, 16 * C));
-  const suffix = SUFFIX[o.x.dtype];
-  const inputs = [o.dout, o.x, o.mean, o.invStd].map((t) => t.address);
-  launch('groupnormBackward', suffix, N * G, 1, 3 * o.x.size, o.dx.address, ...inputs, o.gamma.address, sums, C, P, G);
-  const gradients = [o.dgamma.address, o.dbeta.address];
-  launch('groupnormScaleGradients', suffix, C, 1, 2 * o.x.size, ...gradients, ...inputs, sums, N, C, P, G);
+  const inputs = [o.dout, o.x, o.mean, o.invStd];
+  launch('groupnormBackward', o.x, N * G, 1, 3 * o.x.size, o.dx, ...inputs, o.gamma, sums, C, P, G);
+  launch('groupnormScaleGradients', o.x, C, 1, 2 * o.x.size, o.dgamma, o.dbeta, ...inputs, sums, N, C, P, G);
 }

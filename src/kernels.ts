@@ -15,7 +15,7 @@ export interface Operand {
 
 type Suffix = 'F32' | 'F64' | 'I32' | '32' | '64' | '';
 
-export const SUFFIX = { float32: 'F32', float64: 'F64', int32: 'I32' } as const;
+const SUFFIX = { float32: 'F32', float64: 'F64', int32: 'I32' } as const;
 
 /** Work below this many elementary operations stays on one thread: handing it over costs some microseconds. */
 const WORTH_SHARING = 50_000;
@@ -23,11 +23,24 @@ const WORTH_SHARING = 50_000;
 /** Outputs of elementwise kernels go to threads in whole cache lines. */
 const LINE = 16;
 
-/** A kernel by its name and element type, for calls that are not split. */
-export function kernel(name: string, suffix: Suffix): NumberedKernel {
-  const numbered = current().kernels.get(name + suffix);
-  if (!numbered) throw new TypeError(`no kernel ${name}${suffix}`);
+/** What a kernel is called with: for a tensor its address, 0 for none; for a switch 0 or 1. */
+type Argument = Operand | number | boolean | undefined;
+
+function numbers(args: readonly Argument[]): number[] {
+  return args.map((a) => (typeof a === 'object' ? a.address : Number(a ?? 0)));
+}
+
+/** A kernel by its name and element type: a suffix, or that of an operand. */
+function kernel(name: string, type: Operand | Suffix): NumberedKernel {
+  const full = name + (typeof type === 'string' ? type : SUFFIX[type.dtype]);
+  const numbered = current().kernels.get(full);
+  if (!numbered) throw new TypeError(`no kernel ${full}`);
   return numbered;
+}
+
+/** Calls a kernel whose work is not split. */
+export function call(name: string, type: Operand | Suffix, ...args: Argument[]): number {
+  return kernel(name, type).call(...numbers(args));
 }
 
 /**
@@ -36,16 +49,26 @@ export function kernel(name: string, suffix: Suffix): NumberedKernel {
  */
 export function launch(
   name: string,
-  suffix: Suffix,
+  type: Operand | Suffix,
   extent: number,
   grain: number,
   cost: number,
-  ...args: number[]
+  ...args: Argument[]
 ): void {
   const { pool } = current();
-  const { call, index } = kernel(name, suffix);
-  if (pool && cost >= WORTH_SHARING && extent > grain) pool.run(call, index, args, extent, grain);
-  else call(...args, 0, extent, 0);
+  const { call, index } = kernel(name, type);
+  if (pool && cost >= WORTH_SHARING && extent > grain) pool.run(call, index, numbers(args), extent, grain);
+  else call(...numbers(args), 0, extent, 0);
+}
+
+/** Runs a kernel over the elements of its output y, its first argument; cost: of one element. */
+function each(name: string, cost: number, y: Operand, ...args: Argument[]): void {
+  launch(name, y, y.size, LINE, cost * y.size, y, ...args);
+}
+
+/** Bytes of one element. */
+export function itemBytes({ dtype }: Operand): number {
+  return dtype === 'float64' ? 8 : 4;
 }
 
 // Matrix product
@@ -82,18 +105,16 @@ export function gemm(
     emptyProduct(C, M, N, bias, relu, accumulate);
     return;
   }
-  const suffix = SUFFIX[C.dtype];
-  const bytes = C.dtype === 'float64' ? 8 : 4;
+  const bytes = itemBytes(C);
   const flags = (accumulate ? 1 : 0) | (relu ? 2 : 0);
   const [rsA, csA] = transA ? [1, M] : [K, 1];
   const [rsB, csB] = transB ? [1, K] : [N, 1];
   const biasAddress = bias?.address ?? 0;
   const { pool, threads } = current();
-  const size = (name: string) => kernel(name, '').call();
+  const rowBytes = call('threadScratchBytes', '');
   if (!pool || M * N * K < 4 * WORTH_SHARING) {
-    const scratch = heap().scratch('gemm', size('gemmScratchBytes') + size('threadScratchBytes'));
-    const { call } = kernel('gemm', suffix);
-    call(C.address, A.address, B.address, biasAddress, M, N, K, rsA, csA, rsB, csB, N, flags, scratch);
+    const scratch = heap().scratch('gemm', call('gemmScratchBytes', '') + rowBytes);
+    call('gemm', C, C, A, B, bias, M, N, K, rsA, csA, rsB, csB, N, flags, scratch);
     return;
   }
   // On several threads: B is packed by all of them, then all take rows. Slabs of N keep the packed copy small.
@@ -104,12 +125,12 @@ export function gemm(
     const n = Math.min(slab, N - j);
     const packed = heap().scratch('gemm packed', K * Math.ceil(n / panel) * panel * bytes);
     const from = B.address + j * csB * bytes;
-    launch('gemmPack', suffix, Math.ceil(n / panel), 1, K * n, packed, from, n, K, rsB, csB);
+    launch('gemmPack', C, Math.ceil(n / panel), 1, K * n, packed, from, n, K, rsB, csB);
     const units = Math.ceil(M / 4) * Math.ceil(n / block);
     const to = C.address + j * bytes;
     const biasFrom = biasAddress === 0 ? 0 : biasAddress + j * bytes;
-    const rows = heap().scratch('gemm rows', size('threadScratchBytes') * threads);
-    launch('gemmRows', suffix, units, 1, M * n * K, to, A.address, packed, biasFrom, M, n, K, rsA, csA, N, flags, rows);
+    const rows = heap().scratch('gemm rows', rowBytes * threads);
+    launch('gemmRows', C, units, 1, M * n * K, to, A, packed, biasFrom, M, n, K, rsA, csA, N, flags, rows);
   }
 }
 
@@ -128,8 +149,7 @@ function emptyProduct(
 
 /** `count` elements of x from element `from` on. */
 export function slice(x: Operand, from: number, count: number): Operand {
-  const bytes = x.dtype === 'float64' ? 8 : 4;
-  return { address: x.address + from * bytes, dtype: x.dtype, size: count, shape: [count] };
+  return { address: x.address + from * itemBytes(x), dtype: x.dtype, size: count, shape: [count] };
 }
 
 // Elementwise
@@ -139,71 +159,59 @@ export type BinaryName = keyof typeof BINARY;
 
 /** y = a op b, elementwise; an operand of size 1 stands for every element. */
 export function binary(y: Operand, a: Operand, b: Operand, op: BinaryName): void {
-  const sa = a.size === y.size ? 1 : 0;
-  const sb = b.size === y.size ? 1 : 0;
-  launch('binary', SUFFIX[y.dtype], y.size, LINE, y.size, y.address, a.address, b.address, BINARY[op], sa, sb);
+  each('binary', 1, y, a, b, BINARY[op], a.size === y.size, b.size === y.size);
 }
 
-export type UnaryName = 'exp' | 'log' | 'sqrt' | 'relu' | 'sigmoid' | 'tanh' | 'swish';
+/** Elementary operations per element, for the decision whether to share the work; numbered as in assembly/elementwise.ts. */
+const UNARY = { exp: 8, log: 10, sqrt: 2, relu: 1, sigmoid: 10, tanh: 12, swish: 10, leakyRelu: 1, scale: 1 } as const;
+const UNARY_BACKWARD = { relu: 1, leakyRelu: 1, sigmoid: 1, tanh: 1, swish: 12 } as const;
+export type UnaryName = keyof typeof UNARY;
+export type ActivationName = keyof typeof UNARY_BACKWARD;
 
-/** Elementary operations per element, for the decision whether to share the work. */
-const COST = { exp: 8, log: 10, sqrt: 2, relu: 1, sigmoid: 10, tanh: 12, swish: 10 } as const;
-
-/** y = f(x), elementwise. */
-export function unary(name: UnaryName, y: Operand, x: Operand): void {
-  launch(name, SUFFIX[y.dtype], y.size, LINE, COST[name] * y.size, y.address, x.address);
+/** y = f(x), elementwise. parameter: slope of leakyRelu, factor of scale. */
+export function unary(name: UnaryName, y: Operand, x: Operand, parameter = 0): void {
+  each('unary', UNARY[name], y, x, Object.keys(UNARY).indexOf(name), parameter);
 }
 
-export function leakyRelu(y: Operand, x: Operand, slope: number): void {
-  launch('leakyRelu', SUFFIX[y.dtype], y.size, LINE, y.size, y.address, x.address, slope);
-}
-
-/** y = factor * x */
-export function scale(y: Operand, x: Operand, factor: number): void {
-  launch('scale', SUFFIX[y.dtype], y.size, LINE, y.size, y.address, x.address, factor);
-}
-
-export type UnaryBackwardName = 'reluBackward' | 'sigmoidBackward' | 'tanhBackward' | 'swishBackward';
-
-/** dx from dout and what forward kept: its output for relu, sigmoid and tanh, its input for swish. */
-export function unaryBackward(name: UnaryBackwardName, dx: Operand, dout: Operand, kept: Operand): void {
-  const cost = name === 'swishBackward' ? 12 : 1;
-  launch(name, SUFFIX[dx.dtype], dx.size, LINE, cost * dx.size, dx.address, dout.address, kept.address);
-}
-
-export function leakyReluBackward(dx: Operand, dout: Operand, x: Operand, slope: number): void {
-  launch('leakyReluBackward', SUFFIX[dx.dtype], dx.size, LINE, dx.size, dx.address, dout.address, x.address, slope);
+/** dx from dout and what forward kept: its output for relu, sigmoid and tanh, its input for leakyRelu and swish. */
+export function unaryBackward(name: ActivationName, dx: Operand, dout: Operand, kept: Operand, slope = 0): void {
+  const op = Object.keys(UNARY_BACKWARD).indexOf(name);
+  each('unaryBackward', UNARY_BACKWARD[name], dx, dout, kept, op, slope);
 }
 
 /** y = x * (mask * factor) */
 export function mask(y: Operand, x: Operand, m: Operand, factor: number): void {
-  launch('mask', SUFFIX[y.dtype], y.size, LINE, y.size, y.address, x.address, m.address, factor);
+  each('mask', 1, y, x, m, factor);
 }
 
 /** y = x + a * s */
 export function axpy(y: Operand, x: Operand, s: Operand, a: number): void {
-  launch('axpy', SUFFIX[y.dtype], y.size, LINE, y.size, y.address, x.address, s.address, a);
+  each('axpy', 1, y, x, s, a);
 }
 
 /** m = 1 where the float64 draw u is below p, else 0. */
 export function below(m: Operand, u: Operand, p: number): void {
-  launch('below', SUFFIX[m.dtype], m.size, LINE, m.size, m.address, u.address, p);
+  each('below', 1, m, u, p);
 }
 
 export function fill(y: Operand, value: number): void {
-  if (y.dtype !== 'int32') launch('fill', SUFFIX[y.dtype], y.size, LINE, y.size, y.address, value);
+  if (y.dtype !== 'int32') each('fill', 1, y, value);
   else new Int32Array(heap().buffer as ArrayBuffer, y.address, y.size).fill(value);
+}
+
+/** Name of a kernel that reads one type and writes another: what it writes comes first. */
+function into(name: string, y: Operand): string {
+  return name + SUFFIX[y.dtype];
 }
 
 /** y = x in the type of y. Also plain copies. */
 export function convert(y: Operand, x: Operand): void {
   if (y.dtype === x.dtype) {
-    const bytes = y.size * (y.dtype === 'float64' ? 8 : 4);
+    const bytes = y.size * itemBytes(y);
     new Uint8Array(heap().buffer as ArrayBuffer).copyWithin(y.address, x.address, x.address + bytes);
     return;
   }
-  const suffix = `${SUFFIX[y.dtype]}${SUFFIX[x.dtype]}` as Suffix;
-  launch('convert', suffix, y.size, LINE, y.size, y.address, x.address);
+  launch(into('convert', y), x, y.size, LINE, y.size, y, x);
 }
 
 /** Row i of y = row index[i] of x, in the type of y. Indices are valid. */
@@ -211,8 +219,7 @@ export function gather(y: Operand, x: Operand, index: Operand): void {
   const rows = index.size;
   if (rows === 0 || y.size === 0) return;
   const width = y.size / rows;
-  const suffix = `${SUFFIX[y.dtype]}${SUFFIX[x.dtype]}` as Suffix;
-  launch('gather', suffix, rows, 1, y.size, y.address, x.address, index.address, width);
+  launch(into('gather', y), x, rows, 1, y.size, y, x, index, width);
 }
 
 /** y = x with its axes in another order; shape and strides (elements) of four axes of y. */
@@ -220,16 +227,16 @@ export function permute(y: Operand, x: Operand, shape: readonly number[], stride
   const suffix = y.dtype === 'float64' ? '64' : '32';
   const [n0, n1, n2, n3] = shape as [number, number, number, number];
   const [s0, s1, s2, s3] = strides as [number, number, number, number];
-  launch('permute', suffix, n0, 1, y.size, y.address, x.address, n1, n2, n3, s0, s1, s2, s3);
+  launch('permute', suffix, n0, 1, y.size, y, x, n1, n2, n3, s0, s1, s2, s3);
 }
 
 // Reductions
 
 const REDUCE = { sum: 0, max: 1, min: 2, squares: 3 } as const;
 
-/** Of a kernel that gives type y of type x. */
-function mixed(y: Operand, x: Operand): Suffix {
-  return y.dtype === x.dtype ? SUFFIX[x.dtype] : (`${SUFFIX[y.dtype]}${SUFFIX[x.dtype]}` as Suffix);
+/** Reductions within one type carry its name once. */
+function reducing(name: string, y: Operand, x: Operand): string {
+  return y.dtype === x.dtype ? name : into(name, y);
 }
 
 /**
@@ -237,7 +244,7 @@ function mixed(y: Operand, x: Operand): Suffix {
  * float64.
  */
 export function reduce(y: Operand, x: Operand, op: keyof typeof REDUCE, n: number, inner: number, factor = 1): void {
-  launch('reduce', mixed(y, x), y.size, 1, x.size, y.address, x.address, REDUCE[op], factor, n, inner);
+  launch(reducing('reduce', y, x), x, y.size, 1, x.size, y, x, REDUCE[op], factor, n, inner);
 }
 
 /** Sum of (x - mean)^2 over the middle axis, times factor. mean: of the type of y. */
@@ -249,25 +256,24 @@ export function reduceDeviations(
   inner: number,
   factor: number,
 ): void {
-  const { address } = mean;
-  launch('reduceDeviations', mixed(y, x), y.size, 1, x.size, y.address, x.address, address, factor, n, inner);
+  launch(reducing('reduceDeviations', y, x), x, y.size, 1, x.size, y, x, mean, factor, n, inner);
 }
 
 /** int32 y: first position of the largest (sign 1) or smallest (sign -1) element along the middle axis. */
 export function argmax(y: Operand, x: Operand, n: number, inner: number, sign: 1 | -1 = 1): void {
-  launch('argmax', SUFFIX[x.dtype], y.size, 1, x.size, y.address, x.address, sign, n, inner);
+  launch('argmax', x, y.size, 1, x.size, y, x, sign, n, inner);
 }
 
 /** y (D) = sum over the rows of x (N, D). */
 export function columnSums(y: Operand, x: Operand): void {
   const D = y.size;
-  if (D > 0) launch('columnSums', SUFFIX[x.dtype], D, LINE, x.size, y.address, x.address, x.size / D, D);
+  if (D > 0) launch('columnSums', x, D, LINE, x.size, y, x, x.size / D, D);
 }
 
 /** y (D) = sum over the rows of a * b, both (N, D). */
 export function columnDots(y: Operand, a: Operand, b: Operand): void {
   const D = y.size;
-  if (D > 0) launch('columnDots', SUFFIX[a.dtype], D, LINE, a.size, y.address, a.address, b.address, a.size / D, D);
+  if (D > 0) launch('columnDots', a, D, LINE, a.size, y, a, b, a.size / D, D);
 }
 
 /** Elements per partial sum of decay, as in assembly/reduce.ts. */
@@ -281,14 +287,13 @@ export function decayPartials(w: Operand): number {
 /** dw += reg * w (dw may be left out) and the sum of w^2. partials: float64, decayPartials(w) elements. */
 export function decay(dw: Operand | undefined, w: Operand, reg: number, partials: Operand): number {
   const chunks = decayPartials(w);
-  const dwAddress = dw?.address ?? 0;
-  launch('decay', SUFFIX[w.dtype], chunks, 1, w.size, dwAddress, partials.address, w.address, reg, w.size);
+  launch('decay', w, chunks, 1, w.size, dw, partials, w, reg, w.size);
   return sumF64(partials, chunks);
 }
 
 /** Sum of the first n elements of a float64 operand, in order. */
 export function sumF64(x: Operand, n: number = x.size): number {
-  return kernel('sumF64', '').call(x.address, n);
+  return call('sumF64', '', x, n);
 }
 
 // Normalisation
@@ -306,14 +311,14 @@ export interface BatchnormOperands {
 
 /** x (N, D); the running averages are updated in place. */
 export function batchnormTrain(o: BatchnormOperands, N: number, D: number, eps: number, momentum: number): void {
-  const addresses = [o.out, o.xhat, o.invStd, o.runningMean, o.runningVar, o.x, o.gamma, o.beta].map((t) => t.address);
-  launch('batchnormTrain', SUFFIX[o.x.dtype], D, LINE, 4 * N * D, ...addresses, eps, momentum, N, D);
+  const operands = [o.out, o.xhat, o.invStd, o.runningMean, o.runningVar, o.x, o.gamma, o.beta];
+  launch('batchnormTrain', o.x, D, LINE, 4 * N * D, ...operands, eps, momentum, N, D);
 }
 
 /** x (N, D), normalised with the running averages. */
 export function batchnormTest(o: BatchnormOperands, N: number, D: number, eps: number): void {
-  const addresses = [o.out, o.xhat, o.invStd, o.x, o.gamma, o.beta, o.runningMean, o.runningVar].map((t) => t.address);
-  launch('batchnormTest', SUFFIX[o.x.dtype], D, LINE, 2 * N * D, ...addresses, eps, N, D);
+  const operands = [o.out, o.xhat, o.invStd, o.x, o.gamma, o.beta, o.runningMean, o.runningVar];
+  launch('batchnormTest', o.x, D, LINE, 2 * N * D, ...operands, eps, N, D);
 }
 
 export interface NormGradients {
@@ -333,8 +338,8 @@ export function batchnormBackward(
   N: number,
   D: number,
 ): void {
-  const addresses = [o.dx, o.dgamma, o.dbeta, o.dout, o.xhat, o.invStd, o.gamma].map((t) => t.address);
-  launch(way, SUFFIX[o.dx.dtype], D, LINE, 4 * N * D, ...addresses, N, D);
+  const operands = [o.dx, o.dgamma, o.dbeta, o.dout, o.xhat, o.invStd, o.gamma];
+  launch(way, o.dx, D, LINE, 4 * N * D, ...operands, N, D);
 }
 
 /** x (N, D), every row by itself. */
@@ -344,13 +349,11 @@ export function layernormForward(
   D: number,
   eps: number,
 ): void {
-  const addresses = [o.out, o.xhat, o.invStd, o.x, o.gamma, o.beta].map((t) => t.address);
-  launch('layernormForward', SUFFIX[o.x.dtype], N, 1, 4 * N * D, ...addresses, eps, D);
+  launch('layernormForward', o.x, N, 1, 4 * N * D, o.out, o.xhat, o.invStd, o.x, o.gamma, o.beta, eps, D);
 }
 
 export function layernormBackward(o: NormGradients, N: number, D: number): void {
-  const addresses = [o.dx, o.dout, o.xhat, o.invStd, o.gamma].map((t) => t.address);
-  launch('layernormBackward', SUFFIX[o.dx.dtype], N, 1, 4 * N * D, ...addresses, D);
+  launch('layernormBackward', o.dx, N, 1, 4 * N * D, o.dx, o.dout, o.xhat, o.invStd, o.gamma, D);
   columnDots(o.dgamma, o.dout, o.xhat);
   columnSums(o.dbeta, o.dout);
 }
@@ -359,23 +362,17 @@ export function layernormBackward(o: NormGradients, N: number, D: number): void 
 
 /** Row losses (N, float64) and dx, both for x (N, C) and labels y (int32). */
 export function softmaxLoss(losses: Operand, dx: Operand, x: Operand, y: Operand, smoothing: number): void {
-  const N = y.size;
-  const C = x.size / N;
-  const addresses = [losses, dx, x, y].map((t) => t.address);
-  launch('softmaxLoss', SUFFIX[x.dtype], N, 1, 10 * x.size, ...addresses, smoothing, N, C);
+  launch('softmaxLoss', x, y.size, 1, 10 * x.size, losses, dx, x, y, smoothing, y.size, x.size / y.size);
 }
 
 export function svmLoss(losses: Operand, dx: Operand, x: Operand, y: Operand, delta: number): void {
-  const N = y.size;
-  const C = x.size / N;
-  const addresses = [losses, dx, x, y].map((t) => t.address);
-  launch('svmLoss', SUFFIX[x.dtype], N, 1, 4 * x.size, ...addresses, delta, N, C);
+  launch('svmLoss', x, y.size, 1, 4 * x.size, losses, dx, x, y, delta, y.size, x.size / y.size);
 }
 
 // Update rules, in place on w
 
 export function sgd(w: Operand, dw: Operand, rate: number): void {
-  launch('sgd', SUFFIX[w.dtype], w.size, LINE, w.size, w.address, dw.address, rate);
+  each('sgd', 1, w, dw, rate);
 }
 
 export function momentum(
@@ -386,8 +383,7 @@ export function momentum(
   mu: number,
   nesterov: boolean,
 ): void {
-  const addresses = [w, dw, velocity].map((t) => t.address);
-  launch('momentum', SUFFIX[w.dtype], w.size, LINE, 2 * w.size, ...addresses, rate, mu, nesterov ? 1 : 0);
+  each('momentum', 2, w, dw, velocity, rate, mu, nesterov);
 }
 
 /** cache = keep cache + take dw^2; w -= rate dw / (sqrt(cache) + eps): RMSProp, and AdaGrad with keep = take = 1. */
@@ -397,8 +393,7 @@ export function rmsprop(
   cached: Operand,
   { rate, keep, take, eps }: { rate: number; keep: number; take: number; eps: number },
 ): void {
-  const addresses = [w, dw, cached].map((t) => t.address);
-  launch('rmsprop', SUFFIX[w.dtype], w.size, LINE, 4 * w.size, ...addresses, rate, keep, take, eps);
+  each('rmsprop', 4, w, dw, cached, rate, keep, take, eps);
 }
 
 export interface AdamNumbers {
@@ -414,41 +409,39 @@ export interface AdamNumbers {
 }
 
 export function adam(w: Operand, dw: Operand, m: Operand, v: Operand, n: AdamNumbers): void {
-  const addresses = [w, dw, m, v].map((t) => t.address);
-  const numbers = [n.rate, n.beta1, n.beta2, n.eps, n.correction1, n.correction2, n.shrink];
-  launch('adam', SUFFIX[w.dtype], w.size, LINE, 6 * w.size, ...addresses, ...numbers);
+  each('adam', 6, w, dw, m, v, n.rate, n.beta1, n.beta2, n.eps, n.correction1, n.correction2, n.shrink);
 }
 
 // Random draws, never split: a stream is one sequence. block: address of a stream's state, see assembly/random.ts
 
 /** Writes the table that normals need into the block; once per runtime. */
 export function randomPrepare(block: number): void {
-  kernel('randomPrepare', '').call(block);
+  call('randomPrepare', '', block);
 }
 
 /** out = low + range * u, u in [0, 1); float32 or float64. */
 export function randomUniform(out: Operand, block: number, low: number, range: number): void {
-  kernel('randomUniform', SUFFIX[out.dtype]).call(out.address, block, low, range, out.size);
+  call('randomUniform', out, out, block, low, range, out.size);
 }
 
 /** out = loc + scale * g, g standard normal; float32 or float64. */
 export function randomNormal(out: Operand, block: number, loc: number, scale: number): void {
-  kernel('randomNormal', SUFFIX[out.dtype]).call(out.address, block, loc, scale, out.size);
+  call('randomNormal', out, out, block, loc, scale, out.size);
 }
 
 /** out in [low, high), drawn in pieces of 16, 8 or 1 bits, or in whole words with bits 0; int32 or float64. */
 export function randomIntegers(out: Operand, block: number, low: number, high: number, bits: number): void {
-  kernel('randomIntegers', SUFFIX[out.dtype]).call(out.address, block, low, high, bits, out.size);
+  call('randomIntegers', out, out, block, low, high, bits, out.size);
 }
 
 /** Shuffles the n rows of x in place. */
 export function randomShuffle(x: Operand, block: number, rowBytes: number, n: number): void {
-  kernel('randomShuffle', '').call(x.address, block, rowBytes, n);
+  call('randomShuffle', '', x, block, rowBytes, n);
 }
 
 /** int32 out = 0, 1, … in random order. */
 export function randomPermutation(out: Operand, block: number): void {
-  kernel('randomPermutation', '').call(out.address, block, out.size);
+  call('randomPermutation', '', out, block, out.size);
 }
 
 // Data
@@ -461,13 +454,11 @@ export const IMAGE_BLOCK = 128;
 
 /** sums (3072, 32 bits unsigned) of the bytes of all images of x (N, ...), which are still bytes. */
 export function byteSums(sums: Operand, x: Operand, N: number): void {
-  const itemBytes = x.dtype === 'float64' ? 8 : 4;
-  launch('byteSums', '', IMAGE / SUM_UNIT, 1, x.size / 8, sums.address, x.address, itemBytes, N);
+  launch('byteSums', '', IMAGE / SUM_UNIT, 1, x.size / 8, sums, x, itemBytes(x), N);
 }
 
 /** Bytes of the images of x (N, ...) become numbers, less mean (3072), the three colours of a pixel side by side if asked. */
 export function widenImages(x: Operand, mean: Operand, N: number, colorsLast: boolean): void {
   const scratch = heap().scratch('images', IMAGE * current().threads);
-  const numbers = [x.address, mean.address, scratch, N, colorsLast ? 1 : 0];
-  launch('widenImages', SUFFIX[x.dtype], Math.ceil(N / IMAGE_BLOCK), 1, x.size, ...numbers);
+  launch('widenImages', x, Math.ceil(N / IMAGE_BLOCK), 1, x.size, x, mean, scratch, N, colorsLast);
 }

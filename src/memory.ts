@@ -338,8 +338,8 @@ export function activePlan(): Plan | undefined {
   return owner instanceof Plan ? owner : undefined;
 }
 
-/** How many keys a plan remembers: training, evaluation, and the smaller last batch of each. */
-const REMEMBERED = 4;
+/** How many keys a plan remembers: training and evaluation, and the smaller last batches of the data sets of each. */
+const REMEMBERED = 6;
 
 /** A stretch of memory that tensors of one tape take turns in. */
 interface Region {

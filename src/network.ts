@@ -155,7 +155,7 @@ class Construction implements Builder {
       // Drawn and scaled in float64, then rounded: the same weights in every type.
       scope(() => {
         const drawn = this.random().randn(...shape) as Tensor;
-        kernels.scale(drawn, drawn, start.normal);
+        kernels.unary('scale', drawn, drawn, start.normal);
         kernels.convert(value, drawn);
       });
     }
@@ -235,8 +235,9 @@ export class Network {
   readonly #lossOf: (scores: Tensor, y: Indices) => [number, Tensor];
   /** Activations and gradients, for each batch size. */
   readonly #plan = new Plan();
-  /** Batches on their way in, predictions on their way out. */
+  /** Batches in the model's type, and predictions. */
   readonly #batches = new Plan();
+  readonly #predictions = new Plan();
   /** Of the last lossAndGradients. */
   readonly #gradients: Record<string, Tensor> = {};
   #reg = 0;
@@ -371,7 +372,7 @@ export class Network {
   predictBatch(X: Tensor): Tensor {
     const scores = this.#scores(this.#input('predict', X));
     const [N, C] = scores.shape;
-    return this.#batches.run(`labels ${N}`, () => {
+    return this.#predictions.run(`${N}`, () => {
       const labels = empty([N], 'int32');
       kernels.argmax(labels, scores, C, 1);
       return labels;
@@ -381,7 +382,7 @@ export class Network {
   /** Internal: the rows of X with these indices (int32, valid), in the model's type. Lasts until the next of this size. */
   batch(X: Tensor, rows: Tensor): Tensor {
     const shape = [rows.size, ...this.inputShape];
-    return this.#batches.run(`X ${rows.size}`, () => {
+    return this.#batches.run(`${rows.size}`, () => {
       const x = empty(shape, this.dtype);
       if (X.dtype !== 'int32') {
         kernels.gather(x, X, rows);
@@ -419,8 +420,7 @@ export class Network {
 
   /** Frees everything the model owns. */
   dispose(): void {
-    this.#plan.dispose();
-    this.#batches.dispose();
+    for (const plan of [this.#plan, this.#batches, this.#predictions]) plan.dispose();
     this.#built.dispose();
   }
 
@@ -467,7 +467,7 @@ export class Network {
     }
     const shape = [N, ...this.inputShape];
     if (X.dtype === this.dtype) return sameShape(X.shape, shape) ? X : X.reshape(shape);
-    return this.#batches.run(`X ${N}`, () => {
+    return this.#batches.run(`${N}`, () => {
       const x = empty(shape, this.dtype);
       kernels.convert(x, X);
       return x;

@@ -452,7 +452,8 @@ export class Solver {
    * A checkpoint: parameters and running averages, the state of the update rule and of the random streams, histories and
    * position. Between steps only, as in the callbacks of train().
    *
-   * @throws RuntimeError in the middle of a step
+   * @throws RuntimeError in the middle of a step; OptionError if a rule of the user's keeps something that is no tensor, finite
+   *   number, text or boolean
    */
   save(): Uint8Array<ArrayBuffer> {
     if (this.#inside) {
@@ -680,7 +681,8 @@ export class Solver {
     const where = 'Solver';
     for (const name of [nameX, nameY]) {
       if (data?.[name] !== undefined) continue;
-      const near = nearest(name, Object.keys(data ?? {}));
+      const others = Object.keys(data ?? {}).filter((key) => !['XTrain', 'yTrain', 'XVal', 'yVal'].includes(key));
+      const near = nearest(name, others);
       const hint = near === undefined ? 'data has XTrain, yTrain, XVal and yVal' : `is it '${near}'?`;
       throw new OptionError({ where, rule: `data.${name} is missing`, hint });
     }

@@ -58,21 +58,7 @@ export class Tensor {
 
   /** Address in linear memory; throws when the tensor has ended or belongs to another runtime. */
   get address(): number {
-    if (!this.block.alive) {
-      throw new RuntimeError({
-        where: 'tensor',
-        rule: `used after its end: ${this.dtype} tensor ${formatShape(this.shape)}`,
-        hint: 'it was disposed, its scope ended, or the next training step took its place; clone() what must last',
-      });
-    }
-    if (this.block.heap !== heap()) {
-      throw new RuntimeError({
-        where: 'tensor',
-        rule: `of another runtime: ${this.dtype} tensor ${formatShape(this.shape)}`,
-        hint: 'init() was called again after it was made',
-      });
-    }
-    return this.block.address + this.#offset;
+    return this.#alive().address + this.#offset;
   }
 
   /**
@@ -294,8 +280,22 @@ export class Tensor {
     });
   }
 
+  /** The block, if it can be used. */
   #alive(): Block {
-    void this.address;
+    if (!this.block.alive) {
+      throw new RuntimeError({
+        where: 'tensor',
+        rule: `used after its end: ${this.dtype} tensor ${formatShape(this.shape)}`,
+        hint: 'it was disposed, its scope ended, or the next training step took its place; clone() what must last',
+      });
+    }
+    if (this.block.heap !== heap()) {
+      throw new RuntimeError({
+        where: 'tensor',
+        rule: `of another runtime: ${this.dtype} tensor ${formatShape(this.shape)}`,
+        hint: 'init() was called again after it was made',
+      });
+    }
     return this.block;
   }
 

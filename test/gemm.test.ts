@@ -19,12 +19,12 @@ import {
 beforeAll(() => lw.init({ build: inject('build'), threads: inject('threads'), maxMemory: 2 ** 24 }));
 
 const ways = [
-  { way: 'NN', transA: false, transB: false },
-  { way: 'NT', transA: false, transB: true },
-  { way: 'TN', transA: true, transB: false },
-  { way: 'TT', transA: true, transB: true },
-];
-
+  ['NN', { transA: false, transB: false }],
+  ['NT', { transA: false, transB: true }],
+  ['TN', { transA: true, transB: false }],
+  ['TT', { transA: true, transB: true }],
+] as const;
+type Way = (typeof ways)[number][1];
 /** Whole numbers in [-8, 8], none 0. */
 function whole(shape: readonly number[], next: () => number): Dense {
   const draw = () => Math.ceil(8 * next()) * (next() < 0.5 ? -1 : 1) || 1;
@@ -32,34 +32,34 @@ function whole(shape: readonly number[], next: () => number): Dense {
 }
 
 const lift = (x: Dense, dtype: lw.DType) => lw.tensor(x.data, { shape: x.shape, dtype });
-const shapesOf = (M: number, N: number, K: number, { transA, transB }: { transA: boolean; transB: boolean }) => [
+const shapesOf = (M: number, N: number, K: number, { transA, transB }: Way) => [
   transA ? [K, M] : [M, K],
   transB ? [N, K] : [K, N],
 ];
 
-function expectProduct(M: number, N: number, K: number, way: (typeof ways)[number], dtype: lw.DType): void {
+function expectProduct(M: number, N: number, K: number, way: Way, dtype: lw.DType): void {
   const next = uniforms(M * 1e6 + N * 1e3 + K);
   const [a, b] = shapesOf(M, N, K, way).map((shape) => whole(shape, next));
   lw.scope(() => {
     const { shape, data } = lw.matmul(lift(a, dtype), lift(b, dtype), way);
     expect(shape).toEqual([M, N]);
-    expectClose(data, matmul(a, b, way).data, 0, `${way.way} ${M} x ${N} x ${K}`);
+    expectClose(data, matmul(a, b, way).data, 0, `${M} x ${N} x ${K}`);
   });
 }
 
 describe.each(floats)('%s', (dtype) => {
-  describe.each(ways)('$way', (way) => {
+  describe.each(ways)('%s', (_name, way) => {
     test('is exact for every ragged tile', () => {
-      for (const M of [1, 2, 3, 4, 5, 7, 8, 9]) {
-        for (const N of [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17]) {
-          for (const K of [1, 2, 3, 4, 5, 7, 9]) expectProduct(M, N, K, way, dtype);
+      for (const M of [1, 2, 3, 4, 5, 9]) {
+        for (const N of [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 17]) {
+          for (const K of [1, 2, 3, 4, 5, 9]) expectProduct(M, N, K, way, dtype);
         }
       }
     });
 
     test('is exact across blocks of the depth and of the columns', () => {
-      for (const K of [255, 256, 257, 258, 384, 511, 512, 513, 514, 769]) expectProduct(5, 19, K, way, dtype);
-      for (const N of [511, 512, 513, 515, 516, 517, 1023, 1025]) expectProduct(6, N, 3, way, dtype);
+      for (const K of [255, 256, 257, 258, 511, 512, 513, 769]) expectProduct(5, 19, K, way, dtype);
+      for (const N of [511, 512, 513, 514, 516, 520, 1025]) expectProduct(6, N, 3, way, dtype);
       for (const [M, N, K] of [
         [5, 513, 257],
         [61, 517, 300],

@@ -20,7 +20,7 @@ export function dense(shape: readonly number[], data: ArrayLike<number> = new Fl
 export function* positions(shape: readonly number[]): Generator<number[]> {
   const position = shape.map(() => 0);
   for (let left = sizeOf(shape); left > 0; left--) {
-    yield position;
+    yield [...position];
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       position[axis]++;
       if (position[axis] < shape[axis]) break;
@@ -128,7 +128,13 @@ export function matmul(a: Dense, b: Dense, { transA = false, transB = false } = 
 export type Inputs = Readonly<Record<string, Dense>>;
 /** Options of the layer; tensors in them as Dense. */
 export type Options = Readonly<Record<string, unknown>>;
-export type Forward = (inputs: Inputs, options: Options, labels: readonly number[]) => Dense;
+/** before: what stands between tensors and options. */
+export type Forward = (
+  inputs: Inputs,
+  options: Options,
+  labels: readonly number[],
+  before: readonly unknown[],
+) => Dense;
 
 const sigmoid = (x: number) => (x < 0 ? Math.exp(x) / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x)));
 const relu = (x: number) => Math.max(0, x);
@@ -213,6 +219,72 @@ function svmLoss({ x }: Inputs, options: Options, labels: readonly number[]): De
   return dense([], [loss / N]);
 }
 
+/** Cross-correlation of images (N, C, H, W) with filters (F, C, HH, WW). */
+function conv({ x, w, b }: Inputs, { stride, pad }: Options): Dense {
+  const [N, C, H, W] = x.shape;
+  const [F, , HH, WW] = w.shape;
+  const [step, border] = [stride as number, pad as number];
+  const out = dense([N, F, 1 + Math.floor((H + 2 * border - HH) / step), 1 + Math.floor((W + 2 * border - WW) / step)]);
+  for (const position of positions(out.shape)) {
+    const [n, f, oh, ow] = position;
+    let total = b.data[f];
+    for (const [c, i, j] of positions([C, HH, WW])) {
+      const [h, v] = [oh * step + i - border, ow * step + j - border];
+      if (h >= 0 && h < H && v >= 0 && v < W) {
+        total += x.data[offset(x.shape, [n, c, h, v])] * w.data[offset(w.shape, [f, c, i, j])];
+      }
+    }
+    out.data[offset(out.shape, position)] = total;
+  }
+  return out;
+}
+
+/** Every window of images, reduced. */
+function pool(x: Dense, { poolHeight, poolWidth, stride }: Options, f: (window: number[]) => number): Dense {
+  const [N, C, H, W] = x.shape;
+  const [height, width, step] = [poolHeight as number, poolWidth as number, stride as number];
+  const out = dense([N, C, 1 + Math.floor((H - height) / step), 1 + Math.floor((W - width) / step)]);
+  for (const position of positions(out.shape)) {
+    const [n, c, oh, ow] = position;
+    const window: number[] = [];
+    for (const [i, j] of positions([height, width])) {
+      window.push(x.data[offset(x.shape, [n, c, oh * step + i, ow * step + j])]);
+    }
+    out.data[offset(out.shape, position)] = f(window);
+  }
+  return out;
+}
+
+/** Images (N, C, H, W) as rows (N H W, C), and back. */
+const channelsLast = (x: Dense): Dense => {
+  const [N, C, H, W] = x.shape;
+  return dense([N * H * W, C], transpose(x, [0, 2, 3, 1]).data);
+};
+const channelsFirst = (rows: Dense, [N, C, H, W]: readonly number[]): Dense =>
+  transpose(dense([N, H, W, C], rows.data), [0, 3, 1, 2]);
+
+function spatialBatchnorm(inputs: Inputs, options: Options): Dense {
+  return channelsFirst(batchnorm({ ...inputs, x: channelsLast(inputs.x) }, options), inputs.x.shape);
+}
+
+/** Every group of channels of every image as a row. */
+const groups = (x: Dense, G: number): Dense => dense([x.shape[0] * G, sizeOf(x.shape) / (x.shape[0] * G)], x.data);
+
+function groupnorm({ x, gamma, beta }: Inputs, options: Options, G: number): Dense {
+  const { means, variances } = statistics(transpose(groups(x, G)));
+  const eps = (options.eps as number | undefined) ?? 1e-5;
+  const [, C, H, W] = x.shape;
+  const size = (C / G) * H * W;
+  return dense(
+    x.shape,
+    x.data.map((value, i) => {
+      const group = Math.floor(i / size);
+      const c = Math.floor(i / (H * W)) % C;
+      return ((value - means[group]) / Math.sqrt(variances[group] + eps)) * gamma.data[c] + beta.data[c];
+    }),
+  );
+}
+
 /** By the name of the library's function. */
 export const layers: Readonly<Record<string, Forward>> = {
   affineForward: affine,
@@ -226,6 +298,22 @@ export const layers: Readonly<Record<string, Forward>> = {
   layernormForward: layernorm,
   affineReluForward: (inputs) => map(affine(inputs), relu),
   affineBnReluForward: (inputs, options) => map(batchnorm({ ...inputs, x: affine(inputs) }, options), relu),
+  convForwardNaive: conv,
+  convForward: conv,
+  convReluForward: (inputs, options) => map(conv(inputs, options), relu),
+  convBnReluForward: (inputs, options, _, [convParam]) =>
+    map(spatialBatchnorm({ ...inputs, x: conv(inputs, convParam as Options) }, options), relu),
+  convReluPoolForward: (inputs, options, _, [convParam]) =>
+    pool(map(conv(inputs, convParam as Options), relu), options, (window) => Math.max(...window)),
+  maxPoolForwardNaive: ({ x }, options) => pool(x, options, (window) => Math.max(...window)),
+  maxPoolForward: ({ x }, options) => pool(x, options, (window) => Math.max(...window)),
+  avgPoolForward: ({ x }, options) => pool(x, options, mean),
+  globalAvgPoolForward: ({ x }) => {
+    const [N, C, H, W] = x.shape;
+    return reduce(dense([N, C, H * W], x.data), 2, mean);
+  },
+  spatialBatchnormForward: spatialBatchnorm,
+  spatialGroupnormForward: (inputs, options, _, [G]) => groupnorm(inputs, options, G as number),
   softmaxLoss,
   svmLoss,
 };
@@ -235,6 +323,7 @@ export function leastVariance(forward: string, inputs: Inputs): number {
   if (forward === 'batchnormForward') return Math.min(...statistics(inputs.x).variances);
   if (forward === 'layernormForward') return Math.min(...statistics(transpose(inputs.x)).variances);
   if (forward === 'affineBnReluForward') return Math.min(...statistics(affine(inputs)).variances);
+  if (forward === 'spatialBatchnormForward') return Math.min(...statistics(channelsLast(inputs.x)).variances);
   return 1;
 }
 

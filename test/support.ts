@@ -5,6 +5,13 @@ import { expect } from 'vitest';
 export type Numbers = ArrayLike<number>;
 export const floats = ['float32', 'float64'] as const;
 
+/** Where a binary lies: in browsers the root of the test server is that of the repository. */
+export function binaryUrl(build: string): URL {
+  const inBrowser = typeof document !== 'undefined';
+  const path = `dist/lanewise.${build}.wasm`;
+  return inBrowser ? new URL(`/${path}`, location.origin) : new URL(`../${path}`, import.meta.url);
+}
+
 /** Uniform numbers in [0, 1) from a seed (Steele, Lea and Flood's SplitMix with 32 bits), independent of the library. */
 export function uniforms(seed: number): () => number {
   let state = seed >>> 0;

@@ -19,8 +19,8 @@ export function writeRun(file: string, settings: Settings, solver: Uint8Array): 
   renameSync(`${file}.part`, file);
 }
 
-/** DataError for files of another kind. The settings are checked no further: they are as this command wrote them. */
-export function readRun(file: string): { settings: Settings; solver: Uint8Array } {
+/** DataError for files of another kind. The settings are JSON, and not checked further here. */
+export function readRun(file: string): { file: string; settings: object; solver: Uint8Array } {
   const bytes = readFileSync(file);
   const refuse = (offset: number, expected: string, hint?: string) =>
     new DataError({ where: 'train', file, offset, expected, ...(hint === undefined ? {} : { hint }) });
@@ -32,8 +32,9 @@ export function readRun(file: string): { settings: Settings; solver: Uint8Array 
   const end = bytes.indexOf('\n', FIRST_LINE.length);
   try {
     if (end < 0 || end > MAX_SETTINGS) throw new SyntaxError('no end');
-    const { settings } = JSON.parse(bytes.toString('utf8', FIRST_LINE.length, end)) as { settings: Settings };
-    return { settings, solver: new Uint8Array(bytes.buffer, bytes.byteOffset + end + 1, bytes.length - end - 1) };
+    const { settings } = JSON.parse(bytes.toString('utf8', FIRST_LINE.length, end)) as { settings: unknown };
+    if (typeof settings !== 'object' || settings === null) throw new SyntaxError('no settings');
+    return { file, settings, solver: new Uint8Array(bytes.buffer, bytes.byteOffset + end + 1, bytes.length - end - 1) };
   } catch {
     throw refuse(FIRST_LINE.length, 'settings in JSON');
   }

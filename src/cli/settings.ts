@@ -1,7 +1,19 @@
 /** What `lanewise train` can be told, and what it does when it is not. */
 
+import { DataError } from '../index.js';
 import { SYNTHETIC, TRAINING_IMAGES } from './dataset.js';
-import { auto, choice, type Flags, flagName, integers, number, text, UsageError, type Values } from './flags.js';
+import {
+  auto,
+  choice,
+  type Flags,
+  flagName,
+  integers,
+  number,
+  RuleError,
+  text,
+  UsageError,
+  type Values,
+} from './flags.js';
 import {
   dtypes,
   losses,
@@ -191,11 +203,26 @@ export function settle(values: TrainValues): Settings {
   };
 }
 
-/** Settings of a resumed run: those of the checkpoint. The data may lie elsewhere by now. */
-export function settleAgain(values: TrainValues, saved: Settings): Settings {
-  for (const name of Object.keys(saved)) {
+/**
+ * Settings of a resumed run: those of its checkpoint, read as if they had been typed. The data may lie elsewhere by now.
+ * UsageError for others that are given, DataError for a checkpoint that holds no such settings.
+ */
+export function settleAgain(values: TrainValues, { file, settings }: { file: string; settings: object }): Settings {
+  const damaged = (found: string) => new DataError({ where: 'train', file, expected: 'the settings of a run', found });
+  const read: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(settings)) {
+    const flag = Object.hasOwn(flags, name) ? flags[name as keyof typeof flags] : undefined;
+    try {
+      if (!flag || !('read' in flag)) throw new RuleError('a setting');
+      read[name] = flag.read(String(value));
+    } catch {
+      throw damaged(`${name} ${String(value)}`);
+    }
     if (name === 'data' || (values as Record<string, unknown>)[name] === undefined) continue;
     throw new UsageError(`${flagName(name)} does not go with --resume: the checkpoint says how to train`);
   }
+  const saved = settle(read as TrainValues);
+  const missing = Object.keys(saved).find((name) => !Object.hasOwn(settings, name));
+  if (missing !== undefined) throw damaged(`no ${missing}`);
   return { ...saved, data: values.data ?? saved.data };
 }

@@ -50,7 +50,7 @@ interface Prepared {
 
 async function prepare(values: TrainValues, progress: Progress, signal: AbortSignal): Promise<Prepared> {
   const saved = values.resume === undefined ? undefined : readRun(values.resume);
-  const settings = saved ? settleAgain(values, saved.settings) : settle(values);
+  const settings = saved ? settleAgain(values, saved) : settle(values);
   if (settings.data !== SYNTHETIC && !/^https?:\/\//.test(settings.data) && !existsSync(settings.data)) {
     throw new UsageError(`--data must be '${SYNTHETIC}' or a folder, file or URL that exists, got '${settings.data}'`);
   }
@@ -183,7 +183,7 @@ async function draw(out: string, { settings, data, model }: Prepared, { history,
   const title = `${settings.model} ${settings.hidden.join('-')}, ${settings.updateRule}, ${source}`;
   writeFileSync(files.curves, curves({ title, ...history, stepsPerEpoch: progress.steps / progress.epochs }));
   const [c, h, w] = data.XTrain.shape.slice(1) as [number, number, number];
-  writeFileSync(files.weights, weightTiles(model.params.W1 as never, [c, h, w]));
+  writeFileSync(files.weights, weightTiles(model.params.W1, [c, h, w]));
   return files;
 }
 

@@ -8,7 +8,7 @@ import { ByteReader, type Chunks, type Entry, gunzip, hex, peek } from './stream
 
 const BLOCK = 512;
 /** Names and pax records are read whole; no honest ones are longer. */
-const MAX_NOTE_BYTES = 2 ** 16;
+const MAX_NOTE_BYTES = 2 ** 20;
 
 interface Header {
   name: string;
@@ -69,7 +69,7 @@ export async function* unpack(where: string, file: string, chunks: Chunks): Asyn
       // Links, devices and folders have no content, whatever their size says.
       const size = /[1-6]/.test(type) ? 0 : Number(notes.size ?? header.size);
       notes = {};
-      if (!Number.isSafeInteger(size)) throw refuse(start, 'a size', String(size));
+      if (!(Number.isSafeInteger(size) && size >= 0)) throw refuse(start, 'a size', String(size));
       if (/^([\\/]|[a-z]:)|(^|[\\/])\.\.([\\/]|$)/i.test(name)) {
         throw refuse(start, 'names that stay inside the archive', JSON.stringify(name.slice(0, 80)));
       }

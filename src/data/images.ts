@@ -1,12 +1,9 @@
 /** Images on their way from files into tensors. */
 import { byteSums, IMAGE_BLOCK, widenImages } from '../kernels.js';
 import { persistent } from '../memory.js';
-import { BYTES, empty, type FloatDType, type Tensor } from '../tensor.js';
+import { BYTES, empty, type FloatDType, type Tensor, zeros } from '../tensor.js';
+import { PIXELS, RECORD } from './record.js';
 
-/** Bytes of an image: three planes (red, green, blue) of 32 rows. */
-export const PIXELS = 3 * 32 * 32;
-/** Bytes of an image in a binary file: a label goes before the pixels. */
-export const RECORD = 1 + PIXELS;
 
 /** 'NCHW': (N, 3, 32, 32). 'rows': (N, 3072), the three colours of a pixel side by side. */
 export type Layout = 'NCHW' | 'rows';
@@ -65,12 +62,17 @@ export class ImageSet {
     });
   }
 
-  /** Makes numbers of the records, less `mean` (3072 numbers in the order of the layout). Last step. */
-  finish(mean: Tensor): void {
-    const memory = this.#bytes();
-    const labels = this.y.data;
-    for (let i = 0; i < this.count; i++) labels[i] = memory[this.#block(i).tail + i * RECORD] as number;
-    if (this.count > 0) widenImages(this.X, mean, this.count, this.layout === 'rows');
+  /** Makes numbers of the records, less `mean` (3072 numbers in the order of the layout) if given. Last step. */
+  finish(mean?: Tensor): void {
+    const none = mean ? undefined : persistent(() => zeros([PIXELS], { dtype: this.X.dtype }));
+    try {
+      const memory = this.#bytes();
+      const labels = this.y.data;
+      for (let i = 0; i < this.count; i++) labels[i] = memory[this.#block(i).tail + i * RECORD] as number;
+      widenImages(this.X, mean ?? (none as Tensor), this.count, this.layout === 'rows');
+    } finally {
+      none?.dispose();
+    }
   }
 
   dispose(): void {

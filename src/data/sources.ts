@@ -47,7 +47,7 @@ export async function openSource(
 ): Promise<Source> {
   options.signal?.throwIfAborted();
   if (source instanceof URL || typeof source === 'string') {
-    const url = urlOf(source);
+    const url = urlOf(where, source);
     if (url === undefined) return openPath(where, source as string, wanted, options);
     if (url.protocol !== 'file:' || isBrowser()) return single(where, fetched(where, url, options.signal), options);
     const { fileURLToPath } = await nodeModule<typeof import('node:url')>('node:url');
@@ -73,10 +73,15 @@ export async function openSource(
 }
 
 /** undefined: a path. */
-function urlOf(source: string | URL): URL | undefined {
+function urlOf(where: string, source: string | URL): URL | undefined {
+  const looksLikeUrl = /^[a-z][a-z\d+.-]+:\/\/|^(data|blob):/i;
   if (source instanceof URL) return source;
-  if (isBrowser()) return new URL(source, globalThis.location?.href);
-  return /^[a-z][a-z\d+.-]+:\/\/|^(data|blob):/i.test(source) ? new URL(source) : undefined;
+  if (!isBrowser() && !looksLikeUrl.test(source)) return undefined;
+  try {
+    return new URL(source, globalThis.location?.href);
+  } catch {
+    throw new OptionError({ where, argument: 'source', rule: 'a path or a URL', value: describe(source) });
+  }
 }
 
 /** Files in the order of their paths: those of the folder itself before those of its folders. */

@@ -15,29 +15,25 @@ export class ActivationCache {
   ) {}
 }
 
-function forward(name: 'relu' | 'sigmoid' | 'tanh' | 'swish', x: Tensor): [Tensor, ActivationCache] {
+function forward(name: kernels.ActivationName, x: Tensor, slope = 0): [Tensor, ActivationCache] {
   const input = checkFloat(`${name}Forward`, 'x', x);
   return attempt(() => {
     const out = empty(input.shape, input.dtype);
-    kernels.unary(name, out, input);
-    return [out, new ActivationCache(name, name === 'swish' ? input : out)];
+    kernels.unary(name, out, input, slope);
+    return [out, new ActivationCache(name, name === 'swish' || name === 'leakyRelu' ? input : out, slope)];
   });
 }
 
-function backward(name: 'relu' | 'sigmoid' | 'tanh' | 'swish', dout: Tensor, cache: ActivationCache): Tensor {
-  const kept = keptBy(name, dout, cache);
+function backward(name: kernels.ActivationName, dout: Tensor, cache: ActivationCache): Tensor {
+  const where = `${name}Backward`;
+  const own = cache?.name === name ? cache : undefined;
+  const { kept, slope } = checkCache(where, own, ActivationCache, `${name}Forward`);
+  checkDout(where, dout, kept);
   return attempt(() => {
     const dx = empty(kept.shape, kept.dtype);
-    kernels.unaryBackward(`${name}Backward`, dx, dout, kept);
+    kernels.unaryBackward(name, dx, dout, kept, slope);
     return dx;
   });
-}
-
-function keptBy(name: string, dout: Tensor, cache: ActivationCache): Tensor {
-  const where = `${name}Backward`;
-  const { kept } = checkCache(where, cache?.name === name ? cache : undefined, ActivationCache, `${name}Forward`);
-  checkDout(where, dout, kept);
-  return kept;
 }
 
 /** max(0, x). */
@@ -87,22 +83,11 @@ export interface LeakyReluOptions {
 
 /** x where x >= 0, slope · x below (Maas, Hannun and Ng, 2013). */
 export function leakyReluForward(x: Tensor, options: LeakyReluOptions = {}): [Tensor, ActivationCache] {
-  const input = checkFloat('leakyReluForward', 'x', x);
   checkOptions('leakyReluForward', options, ['slope']);
-  const slope = checkNumber('leakyReluForward', 'slope', options.slope ?? 0.01);
-  return attempt(() => {
-    const out = empty(input.shape, input.dtype);
-    kernels.leakyRelu(out, input, slope);
-    return [out, new ActivationCache('leakyRelu', input, slope)];
-  });
+  return forward('leakyRelu', x, checkNumber('leakyReluForward', 'slope', options.slope ?? 0.01));
 }
 
 /** dx = dout where x >= 0, slope · dout below. */
 export function leakyReluBackward(dout: Tensor, cache: ActivationCache): Tensor {
-  const kept = keptBy('leakyRelu', dout, cache);
-  return attempt(() => {
-    const dx = empty(kept.shape, kept.dtype);
-    kernels.leakyReluBackward(dx, dout, kept, cache.slope);
-    return dx;
-  });
+  return backward('leakyRelu', dout, cache);
 }

@@ -2,6 +2,7 @@
 import { checkFloat } from '../arithmetic.js';
 import { checkNumber, checkOptions, describe, formatShape, OptionError, ShapeError } from '../errors.js';
 import * as kernels from '../imageKernels.js';
+import { attempt } from '../memory.js';
 import { empty, type Tensor } from '../tensor.js';
 import { checkCache, checkDout, checkImages, checkLike } from './checks.js';
 
@@ -75,12 +76,14 @@ export function convolve(
 ): [Tensor, ConvCache] {
   const sizes = checkConv(where, x, w, b, convParam);
   const { shape, dtype } = outputOf(sizes, x);
-  const out = empty(shape, dtype);
-  const { naive = false, relu = false } = way;
-  const exact = convParam.exact ?? false;
-  if (naive) kernels.convForwardNaive(out, x, w, b, sizes);
-  else kernels.convForward(out, x, w, b, sizes, { relu, exact });
-  return [out, new ConvCache(x, w, sizes, exact, naive)];
+  return attempt(() => {
+    const out = empty(shape, dtype);
+    const { naive = false, relu = false } = way;
+    const exact = convParam.exact ?? false;
+    if (naive) kernels.convForwardNaive(out, x, w, b, sizes);
+    else kernels.convForward(out, x, w, b, sizes, { relu, exact });
+    return [out, new ConvCache(x, w, sizes, exact, naive)];
+  });
 }
 
 /**
@@ -101,11 +104,13 @@ export function convBackwardNaive(dout: Tensor, cache: ConvCache): [Tensor, Tens
   const where = 'convBackwardNaive';
   const { x, w, sizes } = checkCache(where, cache, ConvCache, 'convForwardNaive');
   checkDout(where, dout, outputOf(sizes, x));
-  const dx = empty(x.shape, x.dtype);
-  const dw = empty(w.shape, w.dtype);
-  const db = empty([sizes.F], w.dtype);
-  kernels.convBackwardNaive(dx, dw, db, dout, x, w, sizes);
-  return [dx, dw, db];
+  return attempt(() => {
+    const dx = empty(x.shape, x.dtype);
+    const dw = empty(w.shape, w.dtype);
+    const db = empty([sizes.F], w.dtype);
+    kernels.convBackwardNaive(dx, dw, db, dout, x, w, sizes);
+    return [dx, dw, db];
+  });
 }
 
 /**
@@ -145,12 +150,14 @@ export function convGradients(
 ): [Tensor | undefined, Tensor, Tensor] {
   const { x, w, sizes, exact } = checkCache(where, cache, ConvCache, 'convForward');
   checkDout(where, dout, outputOf(sizes, x));
-  const dw = empty(w.shape, w.dtype);
-  kernels.convWeightGradient(dw, dout, x, sizes, exact);
-  const db = empty([sizes.F], w.dtype);
-  kernels.convBiasGradient(db, dout, sizes);
-  if (!needDx) return [undefined, dw, db];
-  const dx = empty(x.shape, x.dtype);
-  kernels.convInputGradient(dx, dout, w, sizes, exact);
-  return [dx, dw, db];
+  return attempt(() => {
+    const dw = empty(w.shape, w.dtype);
+    kernels.convWeightGradient(dw, dout, x, sizes, exact);
+    const db = empty([sizes.F], w.dtype);
+    kernels.convBiasGradient(db, dout, sizes);
+    if (!needDx) return [undefined, dw, db];
+    const dx = empty(x.shape, x.dtype);
+    kernels.convInputGradient(dx, dout, w, sizes, exact);
+    return [dx, dw, db];
+  });
 }

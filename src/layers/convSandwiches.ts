@@ -1,5 +1,6 @@
 /** The convolutional sandwiches of the course's layer_utils. ReLUs are folded into the layer before them. */
 import * as elementwise from '../kernels.js';
+import { attempt } from '../memory.js';
 import { empty, type Tensor } from '../tensor.js';
 import { checkCache, checkDout } from './checks.js';
 import { type ConvCache, type ConvParam, convGradients, convolve } from './conv.js';
@@ -24,8 +25,10 @@ export class ConvReluCache {
  * @returns [out (N, F, OH, OW), cache]
  */
 export function convReluForward(x: Tensor, w: Tensor, b: Tensor, convParam: ConvParam): [Tensor, ConvReluCache] {
-  const [out, conv] = convolve('convReluForward', x, w, b, convParam, { relu: true });
-  return [out, new ConvReluCache(conv, out)];
+  return attempt(() => {
+    const [out, conv] = convolve('convReluForward', x, w, b, convParam, { relu: true });
+    return [out, new ConvReluCache(conv, out)];
+  });
 }
 
 /** @returns [dx, dw, db] */
@@ -42,11 +45,13 @@ export function convReluGradients(
 ): [Tensor | undefined, Tensor, Tensor] {
   const { conv, out } = checkCache(where, cache, ConvReluCache, 'convReluForward');
   checkDout(where, dout, out);
-  const da = empty(out.shape, out.dtype);
-  elementwise.unaryBackward('reluBackward', da, dout, out);
-  const gradients = convGradients(where, da, conv, needDx);
-  da.dispose();
-  return gradients;
+  return attempt(() => {
+    const da = empty(out.shape, out.dtype);
+    elementwise.unaryBackward('relu', da, dout, out);
+    const gradients = convGradients(where, da, conv, needDx);
+    da.dispose();
+    return gradients;
+  });
 }
 
 export class ConvBnReluCache {
@@ -73,9 +78,11 @@ export function convBnReluForward(
   convParam: ConvParam,
   bnParam: BatchnormParam,
 ): [Tensor, ConvBnReluCache] {
-  const [a, conv] = convolve('convBnReluForward', x, w, b, convParam);
-  const [out, norm] = spatialBatchnorm('convBnReluForward', a, gamma, beta, bnParam, true);
-  return [out, new ConvBnReluCache(conv, norm)];
+  return attempt(() => {
+    const [a, conv] = convolve('convBnReluForward', x, w, b, convParam);
+    const [out, norm] = spatialBatchnorm('convBnReluForward', a, gamma, beta, bnParam, true);
+    return [out, new ConvBnReluCache(conv, norm)];
+  });
 }
 
 /** @returns [dx, dw, db, dgamma, dbeta] */
@@ -91,10 +98,12 @@ export function convBnReluGradients(
   needDx: boolean,
 ): [Tensor | undefined, Tensor, Tensor, Tensor, Tensor] {
   const { conv, norm } = checkCache(where, cache, ConvBnReluCache, 'convBnReluForward');
-  const [da, dgamma, dbeta] = spatialBatchnormBackward(dout, norm);
-  const [dx, dw, db] = convGradients(where, da, conv, needDx);
-  da.dispose();
-  return [dx, dw, db, dgamma, dbeta];
+  return attempt(() => {
+    const [da, dgamma, dbeta] = spatialBatchnormBackward(dout, norm);
+    const [dx, dw, db] = convGradients(where, da, conv, needDx);
+    da.dispose();
+    return [dx, dw, db, dgamma, dbeta];
+  });
 }
 
 export class ConvReluPoolCache {
@@ -116,9 +125,11 @@ export function convReluPoolForward(
   convParam: ConvParam,
   poolParam: PoolParam,
 ): [Tensor, ConvReluPoolCache] {
-  const [a, conv] = convReluForward(x, w, b, convParam);
-  const [out, pool] = maxPoolForwardFast(a, poolParam);
-  return [out, new ConvReluPoolCache(conv, pool)];
+  return attempt(() => {
+    const [a, conv] = convReluForward(x, w, b, convParam);
+    const [out, pool] = maxPoolForwardFast(a, poolParam);
+    return [out, new ConvReluPoolCache(conv, pool)];
+  });
 }
 
 /** @returns [dx, dw, db] */
@@ -134,8 +145,10 @@ export function convReluPoolGradients(
   needDx: boolean,
 ): [Tensor | undefined, Tensor, Tensor] {
   const { conv, pool } = checkCache(where, cache, ConvReluPoolCache, 'convReluPoolForward');
-  const da = maxPoolBackwardFast(dout, pool);
-  const gradients = convReluGradients(where, da, conv, needDx);
-  da.dispose();
-  return gradients;
+  return attempt(() => {
+    const da = maxPoolBackwardFast(dout, pool);
+    const gradients = convReluGradients(where, da, conv, needDx);
+    da.dispose();
+    return gradients;
+  });
 }

@@ -44,7 +44,7 @@ export function dropoutForward(x: Tensor, dropoutParam: DropoutParam): [Tensor, 
   const where = 'dropoutForward';
   const input = checkFloat(where, 'x', x);
   checkOptions(where, dropoutParam, ['p', 'mode', 'seed', 'mask', 'random']);
-  const p = checkNumber(where, 'p', dropoutParam.p, { low: 0, high: 1, openLow: true });
+  const p = checkNumber(where, 'p', dropoutParam?.p, { low: 0, high: 1, openLow: true });
   const mode = checkChoice(where, 'mode', dropoutParam.mode, ['train', 'test']);
   const { seed, mask: given } = dropoutParam;
   if (given !== undefined) checkLike(where, 'mask', given, input.shape, input, "x's shape");

@@ -51,7 +51,7 @@ export function batchnormForward(x: Tensor, gamma: Tensor, beta: Tensor, bnParam
   const where = 'batchnormForward';
   const { N, D } = checkScale(where, x, gamma, beta);
   checkOptions(where, bnParam, ['mode', 'eps', 'momentum', 'runningMean', 'runningVar']);
-  const mode = checkChoice(where, 'mode', bnParam.mode, ['train', 'test']);
+  const mode = checkChoice(where, 'mode', bnParam?.mode, ['train', 'test']);
   const eps = checkNumber(where, 'eps', bnParam.eps ?? 1e-5, { low: 0 });
   const momentum = checkNumber(where, 'momentum', bnParam.momentum ?? 0.9, { low: 0, high: 1 });
   if (mode === 'train' && N === 0) {

@@ -1,6 +1,7 @@
 /** Pooling layers over images (N, C, H, W). */
 import { checkNumber, checkOptions, formatShape, ShapeError } from '../errors.js';
 import * as kernels from '../imageKernels.js';
+import { attempt } from '../memory.js';
 import { empty, type Tensor } from '../tensor.js';
 import { checkCache, checkDout, checkImages } from './checks.js';
 import { checkParam } from './conv.js';
@@ -48,16 +49,34 @@ function forward(
 ): [Tensor, PoolCache] {
   const sizes = checkPool(where, x, poolParam);
   const shape = [x.shape[0] as number, x.shape[1] as number, sizes.OH, sizes.OW];
-  const out = empty(shape, x.dtype);
-  kernels.poolForward(name, out, x, sizes);
-  return [out, new PoolCache(kind, x, sizes, shape)];
+  return attempt(() => {
+    const out = empty(shape, x.dtype);
+    kernels.poolForward(name, out, x, sizes);
+    return [out, new PoolCache(kind, x, sizes, shape)];
+  });
 }
 
-/** What forward kept, and room for dx. */
-function opened(where: string, kind: Kind, dout: Tensor, cache: PoolCache): { dx: Tensor; kept: PoolCache } {
+/** dx, as `fill` computes it from what forward kept. */
+function backward(
+  where: string,
+  kind: Kind,
+  dout: Tensor,
+  cache: PoolCache,
+  fill: (dx: Tensor, kept: PoolCache) => void,
+): Tensor {
   const kept = checkCache(where, cache?.kind === kind ? cache : undefined, PoolCache, `${kind}Forward`);
   checkDout(where, dout, { shape: kept.outShape, dtype: kept.x.dtype });
-  return { dx: empty(kept.x.shape, kept.x.dtype), kept };
+  return attempt(() => {
+    const dx = empty(kept.x.shape, kept.x.dtype);
+    fill(dx, kept);
+    return dx;
+  });
+}
+
+function maxBackward(where: string, name: kernels.MaxPoolBackwardName, dout: Tensor, cache: PoolCache): Tensor {
+  return backward(where, 'maxPool', dout, cache, (dx, { x, sizes }) =>
+    kernels.maxPoolBackward(name, dx, dout, x, sizes),
+  );
 }
 
 /**
@@ -73,9 +92,7 @@ export function maxPoolForwardNaive(x: Tensor, poolParam: PoolParam): [Tensor, P
 
 /** dx (N, C, H, W): each dout goes to the first maximum of its window in row-major order; overlapping windows add. */
 export function maxPoolBackwardNaive(dout: Tensor, cache: PoolCache): Tensor {
-  const { dx, kept } = opened('maxPoolBackwardNaive', 'maxPool', dout, cache);
-  kernels.maxPoolBackward('maxPoolBackwardNaive', dx, dout, kept.x, kept.sizes);
-  return dx;
+  return maxBackward('maxPoolBackwardNaive', 'maxPoolBackwardNaive', dout, cache);
 }
 
 /** Largest element of each window; 2x2 windows of stride 2 at memory speed. As maxPoolForwardNaive otherwise. */
@@ -85,9 +102,7 @@ export function maxPoolForwardFast(x: Tensor, poolParam: PoolParam): [Tensor, Po
 
 /** As maxPoolBackwardNaive, ties included. */
 export function maxPoolBackwardFast(dout: Tensor, cache: PoolCache): Tensor {
-  const { dx, kept } = opened('maxPoolBackwardFast', 'maxPool', dout, cache);
-  kernels.maxPoolBackward('maxPoolBackward', dx, dout, kept.x, kept.sizes);
-  return dx;
+  return maxBackward('maxPoolBackwardFast', 'maxPoolBackward', dout, cache);
 }
 
 /** maxPoolForwardFast under the name that says what it does. */
@@ -97,7 +112,7 @@ export function maxPoolForward(x: Tensor, poolParam: PoolParam): [Tensor, PoolCa
 
 /** maxPoolBackwardFast under the name that says what it does. */
 export function maxPoolBackward(dout: Tensor, cache: PoolCache): Tensor {
-  return maxPoolBackwardFast(dout, cache);
+  return maxBackward('maxPoolBackward', 'maxPoolBackward', dout, cache);
 }
 
 /** Mean of each window; shapes as maxPoolForward. */
@@ -107,9 +122,9 @@ export function avgPoolForward(x: Tensor, poolParam: PoolParam): [Tensor, PoolCa
 
 /** dx: each element of a window takes an equal share of its dout. */
 export function avgPoolBackward(dout: Tensor, cache: PoolCache): Tensor {
-  const { dx, kept } = opened('avgPoolBackward', 'avgPool', dout, cache);
-  kernels.avgPoolBackward(dx, dout, kept.sizes);
-  return dx;
+  return backward('avgPoolBackward', 'avgPool', dout, cache, (dx, { sizes }) =>
+    kernels.avgPoolBackward(dx, dout, sizes),
+  );
 }
 
 /**
@@ -121,14 +136,16 @@ export function avgPoolBackward(dout: Tensor, cache: PoolCache): Tensor {
 export function globalAvgPoolForward(x: Tensor): [Tensor, PoolCache] {
   const [N, C, H, W] = checkImages('globalAvgPoolForward', 'x', x).shape as [number, number, number, number];
   const sizes = { planes: N * C, H, W, PH: H, PW: W, stride: 1, OH: 1, OW: 1 };
-  const out = empty([N, C], x.dtype);
-  kernels.poolForward('avgPoolForward', out, x, sizes);
-  return [out, new PoolCache('globalAvgPool', x, sizes, [N, C])];
+  return attempt(() => {
+    const out = empty([N, C], x.dtype);
+    kernels.poolForward('avgPoolForward', out, x, sizes);
+    return [out, new PoolCache('globalAvgPool', x, sizes, [N, C])];
+  });
 }
 
 /** dx (N, C, H, W) from dout (N, C). */
 export function globalAvgPoolBackward(dout: Tensor, cache: PoolCache): Tensor {
-  const { dx, kept } = opened('globalAvgPoolBackward', 'globalAvgPool', dout, cache);
-  kernels.avgPoolBackward(dx, dout, kept.sizes);
-  return dx;
+  return backward('globalAvgPoolBackward', 'globalAvgPool', dout, cache, (dx, { sizes }) =>
+    kernels.avgPoolBackward(dx, dout, sizes),
+  );
 }

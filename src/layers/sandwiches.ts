@@ -47,7 +47,7 @@ export function affineReluGradients(
   checkDout('affineReluBackward', dout, out);
   return attempt(() => {
     const da = empty(out.shape, out.dtype);
-    kernels.unaryBackward('reluBackward', da, dout, out);
+    kernels.unaryBackward('relu', da, dout, out);
     const gradients = affineGradients(da, affine, needDx);
     da.dispose();
     return gradients;

@@ -1,7 +1,7 @@
 /** Normalisation of images (N, C, H, W): batch norm per channel, group norm per image. */
 import { checkChoice, checkNumber, checkOptions, formatShape, ShapeError } from '../errors.js';
 import * as kernels from '../imageKernels.js';
-import { persistent } from '../memory.js';
+import { attempt, persistent } from '../memory.js';
 import { empty, type Tensor, zeros } from '../tensor.js';
 import { checkCache, checkDout, checkImages, checkLike } from './checks.js';
 import type { BatchnormParam } from './norm.js';
@@ -59,7 +59,7 @@ export function spatialBatchnorm(
   checkLike(where, 'gamma', gamma, [C], x, '(C,)', hint);
   checkLike(where, 'beta', beta, [C], x, '(C,)', hint);
   checkOptions(where, bnParam, ['mode', 'eps', 'momentum', 'runningMean', 'runningVar']);
-  const mode = checkChoice(where, 'mode', bnParam.mode, ['train', 'test']);
+  const mode = checkChoice(where, 'mode', bnParam?.mode, ['train', 'test']);
   const eps = checkNumber(where, 'eps', bnParam.eps ?? 1e-5, { low: 0 });
   const momentum = checkNumber(where, 'momentum', bnParam.momentum ?? 0.9, { low: 0, high: 1 });
   if (mode === 'train' && sizes.N === 0) {
@@ -72,17 +72,19 @@ export function spatialBatchnorm(
   }
   if (bnParam.runningMean) checkLike(where, 'runningMean', bnParam.runningMean, [C], x, '(C,)');
   if (bnParam.runningVar) checkLike(where, 'runningVar', bnParam.runningVar, [C], x, '(C,)');
-  const runningMean = bnParam.runningMean ?? persistent(() => zeros([C], { dtype: x.dtype }));
-  const runningVar = bnParam.runningVar ?? persistent(() => zeros([C], { dtype: x.dtype }));
-  bnParam.runningMean = runningMean;
-  bnParam.runningVar = runningVar;
-  const out = empty(x.shape, x.dtype);
-  const mean = empty([C], x.dtype);
-  const invStd = empty([C], x.dtype);
-  const o = { out, mean, invStd, runningMean, runningVar, x, gamma, beta };
-  if (mode === 'train') kernels.spatialBatchnormTrain(o, sizes, eps, momentum, relu);
-  else kernels.spatialBatchnormTest(o, sizes, eps, relu);
-  return [out, new SpatialNormCache(undefined, mode === 'train', x, mean, invStd, gamma, relu ? out : undefined)];
+  return attempt(() => {
+    const runningMean = bnParam.runningMean ?? persistent(() => zeros([C], { dtype: x.dtype }));
+    const runningVar = bnParam.runningVar ?? persistent(() => zeros([C], { dtype: x.dtype }));
+    const out = empty(x.shape, x.dtype);
+    const mean = empty([C], x.dtype);
+    const invStd = empty([C], x.dtype);
+    const o = { out, mean, invStd, runningMean, runningVar, x, gamma, beta };
+    if (mode === 'train') kernels.spatialBatchnormTrain(o, sizes, eps, momentum, relu);
+    else kernels.spatialBatchnormTest(o, sizes, eps, relu);
+    bnParam.runningMean = runningMean;
+    bnParam.runningVar = runningVar;
+    return [out, new SpatialNormCache(undefined, mode === 'train', x, mean, invStd, gamma, relu ? out : undefined)];
+  });
 }
 
 /** @returns [dx (N, C, H, W), dgamma (C), dbeta (C)] */
@@ -90,9 +92,11 @@ export function spatialBatchnormBackward(dout: Tensor, cache: SpatialNormCache):
   const where = 'spatialBatchnormBackward';
   const own = cache instanceof SpatialNormCache && cache.G === undefined ? cache : undefined;
   const kept = checkCache(where, own, SpatialNormCache, 'spatialBatchnormForward');
-  const { o, sizes } = opened(where, dout, kept);
-  kernels.spatialBatchnormBackward(o, kept.rectified, sizes, kept.training);
-  return [o.dx, o.dgamma, o.dbeta];
+  return attempt(() => {
+    const { o, sizes } = opened(where, dout, kept);
+    kernels.spatialBatchnormBackward(o, kept.rectified, sizes, kept.training);
+    return [o.dx, o.dgamma, o.dbeta];
+  });
 }
 
 function opened(where: string, dout: Tensor, { x, mean, invStd, gamma }: SpatialNormCache) {
@@ -142,11 +146,13 @@ export function spatialGroupnormForward(
   if (C % G !== 0) {
     throw new ShapeError({ where, argument: 'G', rule: `a divisor of the ${C} channels`, value: String(G) });
   }
-  const out = empty(x.shape, x.dtype);
-  const mean = empty([N * G], x.dtype);
-  const invStd = empty([N * G], x.dtype);
-  kernels.groupnormForward({ out, mean, invStd, x, gamma, beta }, sizes, G, eps);
-  return [out, new SpatialNormCache(G, true, x, mean, invStd, gamma, undefined)];
+  return attempt(() => {
+    const out = empty(x.shape, x.dtype);
+    const mean = empty([N * G], x.dtype);
+    const invStd = empty([N * G], x.dtype);
+    kernels.groupnormForward({ out, mean, invStd, x, gamma, beta }, sizes, G, eps);
+    return [out, new SpatialNormCache(G, true, x, mean, invStd, gamma, undefined)];
+  });
 }
 
 /** @returns [dx (N, C, H, W), dgamma, dbeta], the last two with gamma's shape */
@@ -154,7 +160,9 @@ export function spatialGroupnormBackward(dout: Tensor, cache: SpatialNormCache):
   const where = 'spatialGroupnormBackward';
   const own = cache instanceof SpatialNormCache && cache.G !== undefined ? cache : undefined;
   const kept = checkCache(where, own, SpatialNormCache, 'spatialGroupnormForward');
-  const { o, sizes } = opened(where, dout, kept);
-  kernels.groupnormBackward(o, sizes, kept.G as number);
-  return [o.dx, o.dgamma, o.dbeta];
+  return attempt(() => {
+    const { o, sizes } = opened(where, dout, kept);
+    kernels.groupnormBackward(o, sizes, kept.G as number);
+    return [o.dx, o.dgamma, o.dbeta];
+  });
 }

@@ -5,12 +5,25 @@
 import type { Shape } from '../shape.js';
 import type * as activations from './activations.js';
 import type * as affine from './affine.js';
+import type * as conv from './conv.js';
+import type * as convSandwiches from './convSandwiches.js';
 import type * as dropout from './dropout.js';
 import type * as losses from './losses.js';
 import type * as norm from './norm.js';
+import type * as pool from './pool.js';
 import type * as sandwiches from './sandwiches.js';
+import type * as spatialNorm from './spatialNorm.js';
 
-type Layers = typeof activations & typeof affine & typeof dropout & typeof losses & typeof norm & typeof sandwiches;
+type Layers = typeof activations &
+  typeof affine &
+  typeof conv &
+  typeof convSandwiches &
+  typeof dropout &
+  typeof losses &
+  typeof norm &
+  typeof pool &
+  typeof sandwiches &
+  typeof spatialNorm;
 /** Names of functions that exist, checked by the compiler. */
 export type LayerFunction = keyof Layers;
 
@@ -25,8 +38,14 @@ export interface LayerRow {
   inputs: Readonly<Record<string, (s: Sizes) => Shape>>;
   /** Shape of the output; [] for a loss. */
   out: (s: Sizes) => Shape;
+  /** Arguments between the tensors and the options. */
+  before?: (s: Sizes) => readonly unknown[];
   /** Last argument of forward, made anew for every call. Tests add tensors that it needs (running averages). */
-  options?: () => Record<string, unknown>;
+  options?: (s: Sizes) => Record<string, unknown>;
+  /** Rows of one family take each other's caches: the naive and the fast version of a layer. */
+  family?: string;
+  /** Axes of an input whose size is free: the layer takes any. */
+  free?: Readonly<Record<string, readonly number[]>>;
   /** Label argument of a loss: labels below C for each of the N rows. */
   labels?: { count: (s: Sizes) => number; below: (s: Sizes) => number };
   /** Input values at which the function has a kink; test points keep away from them. */
@@ -77,6 +96,96 @@ const affineRefuses = [
   { argument: 'w', shape: [2, 1], message: 'w must be (D, M) with D = 1, got (2, 1); D is 1 from x (1, 1)' },
   { argument: 'b', shape: [2], message: 'b must be (M,) = (1,), got (2,); M is the second axis of w (1, 1)' },
 ];
+
+const image = (s: Sizes): Shape => [s.N as number, s.C as number, s.H as number, s.W as number];
+const channels = (s: Sizes): Shape => [s.C as number];
+const IMAGE_CASES: Sizes[] = [
+  { N: 1, C: 1, H: 2, W: 2 },
+  { N: 2, C: 3, H: 5, W: 4 },
+  { N: 3, C: 2, H: 3, W: 11 },
+];
+
+/** K: the longest sum of the three directions. */
+const CONV_CASES: Sizes[] = [
+  { N: 1, C: 1, H: 3, W: 3, F: 1, HH: 1, WW: 1, stride: 1, pad: 0, K: 9 },
+  { N: 2, C: 3, H: 5, W: 6, F: 5, HH: 3, WW: 3, stride: 1, pad: 1, K: 60 },
+  { N: 1, C: 8, H: 6, W: 5, F: 9, HH: 3, WW: 2, stride: 1, pad: 1, K: 72 },
+  { N: 2, C: 2, H: 7, W: 9, F: 3, HH: 3, WW: 3, stride: 2, pad: 1, K: 40 },
+  { N: 1, C: 1, H: 4, W: 11, F: 2, HH: 1, WW: 5, stride: 3, pad: 2, K: 20 },
+];
+const convParam = (s: Sizes) => [{ stride: s.stride, pad: s.pad }];
+const convOut = (s: Sizes): Shape => {
+  const places = (size: string, filter: string) =>
+    1 + Math.floor(((s[size] as number) + 2 * (s.pad as number) - (s[filter] as number)) / (s.stride as number));
+  return [s.N as number, s.F as number, places('H', 'HH'), places('W', 'WW')];
+};
+const convRow = {
+  inputs: {
+    x: image,
+    w: (s: Sizes): Shape => [s.F as number, s.C as number, s.HH as number, s.WW as number],
+    b: (s: Sizes): Shape => [s.F as number],
+  },
+  out: convOut,
+  options: (s: Sizes) => ({ stride: s.stride, pad: s.pad }),
+  free: { w: [2, 3] },
+  cases: CONV_CASES,
+  refuses: [
+    { argument: 'x', shape: [1, 3, 3], message: 'x must be images (N, C, H, W), got (1, 3, 3)' },
+    {
+      argument: 'w',
+      shape: [1, 2, 1, 1],
+      message: 'w must be (F, C, HH, WW) with C = 1, got (1, 2, 1, 1); C is the second axis of x (1, 1, 3, 3)',
+    },
+  ],
+};
+
+const POOL = { poolHeight: 2, poolWidth: 2, stride: 2 };
+const pooled = ([N, C, H, W]: Shape, { poolHeight, poolWidth, stride }: typeof POOL): Shape => [
+  N as number,
+  C as number,
+  1 + Math.floor(((H as number) - poolHeight) / stride),
+  1 + Math.floor(((W as number) - poolWidth) / stride),
+];
+const poolParam = (s: Sizes) => ({
+  poolHeight: s.PH as number,
+  poolWidth: s.PW as number,
+  stride: s.stride as number,
+});
+const poolRow = (forward: LayerFunction, backward: LayerFunction, doc: string): LayerRow => ({
+  forward,
+  backward: [backward],
+  inputs: { x: image },
+  out: (s) => pooled(image(s), poolParam(s)),
+  options: poolParam,
+  cases: [
+    { N: 1, C: 1, H: 2, W: 2, PH: 2, PW: 2, stride: 2 },
+    { N: 2, C: 3, H: 5, W: 10, PH: 2, PW: 2, stride: 2 },
+    { N: 1, C: 2, H: 6, W: 7, PH: 3, PW: 2, stride: 1 },
+    { N: 2, C: 1, H: 4, W: 9, PH: 1, PW: 3, stride: 3 },
+  ],
+  refuses: [{ argument: 'x', shape: [1, 3, 3], message: 'x must be images (N, C, H, W), got (1, 3, 3)' }],
+  doc,
+});
+const spatialRow = (forward: LayerFunction, backward: LayerFunction, mode: 'train' | 'test'): LayerRow => ({
+  forward,
+  backward: [backward],
+  inputs: { x: image, gamma: channels, beta: channels },
+  out: image,
+  options: () => ({ mode }),
+  cases: [
+    { N: 1, C: 1, H: 2, W: 3 },
+    { N: 3, C: 2, H: 3, W: 5 },
+    { N: 2, C: 5, H: 4, W: 4 },
+  ],
+  refuses: [
+    {
+      argument: 'gamma',
+      shape: [3],
+      message: 'gamma must be (C,) = (1,), got (3,); C is the second axis of x (1, 1, 2, 3)',
+    },
+  ],
+  doc: mode === 'train' ? 'batch norm of each channel over images and positions' : 'the same with running averages',
+});
 
 export const layerTable: Readonly<Record<string, LayerRow>> = {
   affine: {
@@ -174,6 +283,83 @@ export const layerTable: Readonly<Record<string, LayerRow>> = {
       },
     ],
     doc: 'affine - batch norm - ReLU',
+  },
+  convNaive: {
+    ...convRow,
+    forward: 'convForwardNaive',
+    family: 'conv',
+    backward: ['convBackwardNaive'],
+    doc: 'convolution by plain loops',
+  },
+  conv: {
+    ...convRow,
+    forward: 'convForward',
+    family: 'conv',
+    backward: ['convBackward', 'convBackwardFast'],
+    doc: 'convolution, implicit products and Winograd',
+  },
+  convRelu: {
+    ...convRow,
+    forward: 'convReluForward',
+    backward: ['convReluBackward'],
+    kinks: [0],
+    doc: 'conv - ReLU',
+  },
+  convBnRelu: {
+    ...convRow,
+    forward: 'convBnReluForward',
+    backward: ['convBnReluBackward'],
+    inputs: { ...convRow.inputs, gamma: (s) => [s.F as number], beta: (s) => [s.F as number] },
+    before: convParam,
+    options: () => ({ mode: 'train' }),
+    kinks: [0],
+    refuses: [],
+    cases: CONV_CASES.slice(1),
+    doc: 'conv - spatial batch norm - ReLU',
+  },
+  convReluPool: {
+    ...convRow,
+    forward: 'convReluPoolForward',
+    backward: ['convReluPoolBackward'],
+    out: (s) => pooled(convOut(s), POOL),
+    before: convParam,
+    options: () => ({ ...POOL }),
+    kinks: [0],
+    refuses: [],
+    cases: CONV_CASES.slice(1, 3),
+    doc: 'conv - ReLU - max pool',
+  },
+  maxPoolNaive: {
+    ...poolRow('maxPoolForwardNaive', 'maxPoolBackwardNaive', 'largest of each window, by plain loops'),
+    family: 'maxPool',
+  },
+  maxPool: { ...poolRow('maxPoolForward', 'maxPoolBackward', 'largest of each window'), family: 'maxPool' },
+  avgPool: poolRow('avgPoolForward', 'avgPoolBackward', 'mean of each window'),
+  globalAvgPool: {
+    forward: 'globalAvgPoolForward',
+    backward: ['globalAvgPoolBackward'],
+    inputs: { x: image },
+    out: (s) => [s.N as number, s.C as number],
+    cases: IMAGE_CASES,
+    refuses: [{ argument: 'x', shape: [2, 3], message: 'x must be images (N, C, H, W), got (2, 3)' }],
+    doc: 'mean of each channel',
+  },
+  spatialBatchnorm: spatialRow('spatialBatchnormForward', 'spatialBatchnormBackward', 'train'),
+  spatialBatchnormTest: spatialRow('spatialBatchnormForward', 'spatialBatchnormBackward', 'test'),
+  spatialGroupnorm: {
+    forward: 'spatialGroupnormForward',
+    backward: ['spatialGroupnormBackward'],
+    inputs: { x: image, gamma: channels, beta: channels },
+    out: image,
+    before: (s) => [s.G],
+    options: () => ({}),
+    cases: [
+      { N: 1, C: 2, H: 2, W: 3, G: 1 },
+      { N: 3, C: 6, H: 3, W: 5, G: 3 },
+      { N: 2, C: 4, H: 4, W: 4, G: 4 },
+    ],
+    refuses: [{ argument: 'gamma', shape: [3], message: 'gamma must be (C,) = (2,), got (3,)' }],
+    doc: 'groups of channels of each image normalised by themselves',
   },
   softmax: {
     forward: 'softmaxLoss',

@@ -33,8 +33,6 @@ import type { Builder, Layer, Stage } from '../network.js';
 import { type Shape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
-export type { Layer } from '../network.js';
-
 export interface AffineOptions {
   /**
    * Standard deviation of the initial weights, default 'he': √(2 / inputs), which keeps the size of activations through

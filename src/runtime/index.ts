@@ -106,6 +106,10 @@ async function load(options: InitOptions): Promise<Runtime> {
       hint: options.wasm === undefined ? undefined : 'is `wasm` the binary for this build and with or without threads?',
     });
   }
+  if (!('gemmF32' in exports)) {
+    const value = 'a module without kernels';
+    throw new RuntimeError({ where: 'init', argument: 'wasm', rule: 'a binary of lanewise', value });
+  }
   const pool = threads > 1 ? await ThreadPool.start(module, memory.memory, threads) : undefined;
   const names = Object.keys(exports);
   const kernels = new Map(names.map((name, index) => [name, { call: exports[name] as Kernel, index }]));

@@ -1,5 +1,5 @@
 // `lanewise train` as its users run it: exit codes, what goes where, checkpoints, pictures.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decode } from 'fast-png';
 import { describe, expect, test } from 'vitest';
@@ -98,6 +98,26 @@ describe('a run', () => {
       expect(two.engine.threads).toBe(2);
       expect(two.history).toEqual(one.history);
       expect(other.history.loss).not.toEqual(one.history.loss);
+    });
+  });
+
+  test('reads CIFAR-10, and keeps to it in the next commands', async () => {
+    await inFolder(async (cwd) => {
+      // Records of a label and 3072 pixels, as few as the split allows: 100 for training, 1000 each for the other two.
+      const write = (name: string, images: number) => {
+        const records = new Uint8Array(images * 3073).map((_, i) =>
+          i % 3073 === 0 ? (i / 3073) % 10 : (i * 37) % 256,
+        );
+        writeFileSync(join(cwd, 'cifar', name), records);
+      };
+      mkdirSync(join(cwd, 'cifar'));
+      for (let batch = 1; batch <= 5; batch++) write(`data_batch_${batch}.bin`, 220);
+      write('test_batch.bin', 1000);
+      const { code, stdout, stderr } = await run(['train', ...tiny, '--data', 'cifar', '--no-pictures'], { cwd });
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^test accuracy/);
+      expect(stderr).toMatch(/^data: 100 training, 1,000 validation, 1,000 test images, loaded in [\d.]+ s$/m);
+      expect(stderr.match(/train --data cifar --/g)?.length).toBe(2);
     });
   });
 
@@ -245,6 +265,9 @@ describe('--resume', () => {
       const bytes = readFileSync(join(cwd, 'a.run'));
       writeFileSync(join(cwd, 'cut.run'), bytes.subarray(0, bytes.length - 5));
       writeFileSync(join(cwd, 'foreign.run'), 'something else');
+      const edited = (from: string, to: string) => bytes.toString('latin1').replace(from, to);
+      writeFileSync(join(cwd, 'wrong.run'), edited('"fully-connected-net"', '"__proto__"'), 'latin1');
+      writeFileSync(join(cwd, 'short.run'), edited('"seed":0', '"data":"synthetic"'), 'latin1');
       const attempt = async (...args: string[]) => {
         const { code, stderr } = await run(['train', '--no-pictures', ...args], { cwd });
         return {
@@ -257,6 +280,12 @@ describe('--resume', () => {
         code: 1,
         message: 'lanewise: train: foreign.run: expected a checkpoint of lanewise train at byte 0',
       });
+      const wrong = 'expected the settings of a run, got';
+      expect(await attempt('--resume', 'wrong.run')).toEqual({
+        code: 1,
+        message: `lanewise: train: wrong.run: ${wrong} model __proto__`,
+      });
+      expect((await attempt('--resume', 'short.run')).message).toBe(`lanewise: train: short.run: ${wrong} no seed`);
       const cut = await attempt('--resume', 'cut.run');
       expect(cut.code).toBe(1);
       expect(cut.message).toMatch(/^lanewise: resume: checkpoint: expected \d+ bytes of .* got the end of the data$/);

@@ -333,7 +333,7 @@ describe('failures', () => {
     expect((await refused(fileList([...Array(2)].map(() => ['a.txt', concat('a')])))).message).toContain(
       'none of them',
     );
-    for (const source of [undefined, null, 7, {}, [], ['data_batch_1']]) {
+    for (const source of [undefined, null, 7, {}, [], ['data_batch_1'], 'http://[']) {
       await expect(lw.loadCifar10(source as unknown as lw.DataSource)).rejects.toThrow(lw.OptionError);
     }
   });
@@ -372,6 +372,8 @@ describe('failures', () => {
         'no data_batch_1',
       );
     }
+    const negative = member('pax', concat('11 size=-5\n'), { type: 'x' });
+    expect((await refused(concat(negative, tar(files)))).expected).toBe('a size');
     // A size that is not there, and one that no memory has.
     expect((await refused(concat(member(name, content, { size: 3073 * 41 }), END))).expected).toBe(
       'a whole tar archive',

@@ -1,0 +1,438 @@
+// Figures of five course notebooks, walked as a table: each case has a recipe that makes its inputs from NumPy's legacy
+// stream, a call, and what to expect of its outputs. `oracle` is the figure to full precision, from a NumPy program that
+// reproduces what the notebooks print. An operation, call or metric that is not known here fails; to cover more, add cases to
+// fixtures/seeds.json and calls to `calls`. All in float64.
+import * as lw from 'lanewise';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { formatExponent, formatFixed } from '../src/format.js';
+import fixture from './fixtures/seeds.json';
+
+type Fields = Record<string, unknown>;
+/** Tensors, numbers, strings or lists, by the name under which cases expect them. */
+type Outputs = Record<string, unknown>;
+type Values = number | string | readonly (number | string)[];
+
+interface Expectation {
+  output: string;
+  metric: string;
+  value: Values;
+  tol?: number;
+  rtol?: number;
+  atol?: number;
+  format?: string;
+  shape?: number[];
+  oracle?: Values;
+  /** Printed figures of unseeded cells lie within `band` of the value. */
+  band?: number;
+  printed?: string | string[];
+}
+
+interface Case {
+  id: string;
+  kind: string;
+  title: string;
+  recipe: (Fields & { op: string; as?: string })[];
+  call: string;
+  args: Fields;
+  expect: Expectation[];
+  oracle?: Record<string, { value: Values; shape?: number[] }>;
+}
+
+const cases = fixture.cases as unknown as Case[];
+const library = lw as unknown as Record<string, (...args: never[]) => unknown>;
+const camel = (name: string) => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+/** Python's argument names as ours. */
+const camelled = (fields: Fields) => Object.fromEntries(Object.entries(fields).map(([name, v]) => [camel(name), v]));
+
+// Recipes
+
+type Variables = Map<string, unknown>;
+type Operation = (fields: Fields, variables: Variables) => unknown;
+
+const shapeOf = ({ shape }: Fields) => shape as number[];
+const float64 = { dtype: 'float64' } as const;
+
+/** draw * mul + add */
+function scaled(draw: lw.Tensor, { mul = 1, add = 0 }: Fields): lw.Tensor {
+  return lw.add(lw.mul(draw, mul as number), add as number);
+}
+
+const models: Record<string, (args: Fields) => lw.Network> = {
+  TwoLayerNet: (args) => new lw.TwoLayerNet({ ...camelled(args), ...float64 }),
+  FullyConnectedNet: ({ hidden_dims: dims, ...args }) =>
+    new lw.FullyConnectedNet(dims as number[], { ...camelled(args), ...float64 }),
+};
+
+const operations: Record<string, Operation> = {
+  seed: ({ seed }) => lw.random.seed(seed as number),
+  linspace: ({ start, stop, num, shape, transpose }) => {
+    const t = lw.linspace(start as number, stop as number, num as number, float64).reshape(shape as number[]);
+    return transpose ? t.transpose() : t;
+  },
+  array: ({ values, shape, dtype }) => {
+    const type = String(dtype ?? 'float64').startsWith('int') ? 'int32' : 'float64';
+    return lw.tensor(values as number[], { dtype: type, ...(shape ? { shape: shape as number[] } : {}) });
+  },
+  full: (f) => lw.full(shapeOf(f), f.value as number, float64),
+  arange: (f) => {
+    const list = Array.from({ length: f.n as number }, (_, i) => (f.mod ? i % (f.mod as number) : i));
+    return lw.tensor(list, { ...float64, shape: shapeOf(f) ?? [list.length] });
+  },
+  randn: (f) => scaled(lw.random.randn(...shapeOf(f)), f),
+  rand: (f) => scaled(lw.random.rand(...shapeOf(f)), f),
+  normal: (f) => lw.random.normal(f.loc as number, f.scale as number, shapeOf(f)),
+  uniform: (f) => lw.random.uniform(f.low as number, f.high as number, shapeOf(f)),
+  randint: (f) => {
+    const options = f.dtype ? { dtype: f.dtype as lw.IntegerType } : {};
+    return lw.random.randint(f.low as number, f.high as number, shapeOf(f), options);
+  },
+  choice: (f) => lw.random.choice(f.n as number, shapeOf(f), (f.replace as boolean) ?? true, f.p as number[]),
+  permutation: (f) => lw.random.permutation(f.n as number),
+  shuffle: (f, variables) => lw.random.shuffle(variables.get(f.of as string) as lw.Tensor),
+  model: (f) => {
+    const make = models[f.class as string];
+    if (!make) throw new Error(`no model ${f.class}`);
+    return make(f.args as Fields);
+  },
+  set: ({ model, param, field, to }, variables) => {
+    const target = variables.get(model as string) as lw.Network;
+    if (param) target.params[param as string] = variables.get(to as string) as lw.Tensor;
+    else (target as unknown as Fields)[field as string] = to;
+  },
+};
+
+function cook(recipe: Case['recipe']): Variables {
+  const variables: Variables = new Map();
+  for (const { op, as, ...fields } of recipe) {
+    const operation = operations[op];
+    if (!operation) throw new Error(`no recipe operation '${op}'`);
+    const made = operation(fields, variables);
+    if (as) variables.set(as, made);
+  }
+  return variables;
+}
+
+/** `$name` stands for a variable, at any depth. */
+function resolve(value: unknown, variables: Variables): unknown {
+  if (typeof value === 'string' && value.startsWith('$')) {
+    if (!variables.has(value.slice(1))) throw new Error(`no variable ${value}`);
+    return variables.get(value.slice(1));
+  }
+  if (Array.isArray(value)) return value.map((item) => resolve(item, variables));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, resolve(item, variables)]));
+}
+
+// Calls
+
+/** A layer: forward, and with dout backward. inputs: the names of its tensors, which are also those of its gradients. */
+interface Layer {
+  inputs: readonly string[];
+  forward: (args: Fields) => [lw.Tensor | number, unknown];
+  /** Gradients in the order of the inputs. */
+  backward: (dout: lw.Tensor, cache: unknown) => lw.Tensor[];
+}
+
+function layer(name: string, inputs: readonly string[], options?: (args: Fields) => unknown): Layer {
+  return {
+    inputs,
+    forward: (args) => {
+      const given = inputs.map((input) => args[input]);
+      return library[`${name}Forward`](...([...given, ...(options ? [options(args)] : [])] as never[])) as [
+        lw.Tensor,
+        unknown,
+      ];
+    },
+    backward: (dout, cache) => [library[`${name}Backward`](dout as never, cache as never)].flat() as lw.Tensor[],
+  };
+}
+
+/** A loss returns its gradient where a layer returns its cache. */
+const loss = (name: string): Layer => ({
+  inputs: ['x'],
+  forward: ({ x, y }) => library[name](x as never, y as never) as [number, lw.Tensor],
+  backward: (_, dx) => [dx as lw.Tensor],
+});
+
+const layers: Record<string, Layer> = {
+  affine: layer('affine', ['x', 'w', 'b']),
+  relu: layer('relu', ['x']),
+  affine_relu: layer('affineRelu', ['x', 'w', 'b']),
+  dropout: layer('dropout', ['x'], ({ p, mode, seed }) => ({ p, mode, seed })),
+  svm_loss: loss('svmLoss'),
+  softmax_loss: loss('softmaxLoss'),
+};
+
+function callLayer(name: string, args: Fields): Outputs {
+  const { inputs, forward, backward } = layers[name];
+  const [out, cache] = forward(args);
+  const gradients = () => backward(args.dout as lw.Tensor, cache).map((g, i) => [`d${inputs[i]}`, g]);
+  if (typeof out === 'number') return { loss: out, ...Object.fromEntries(gradients()) };
+  const kept = (cache as { mask?: lw.Tensor }).mask;
+  return {
+    out,
+    nonzero: out.data.filter((v) => v !== 0).length / out.size,
+    ...(kept ? { mask: kept } : {}),
+    ...(args.dout ? Object.fromEntries(gradients()) : {}),
+  };
+}
+
+function modelLoss({ model, X, y, ...rest }: Fields): Outputs {
+  expect(Object.keys(rest), 'arguments of model_loss').toEqual([]);
+  const net = model as lw.Network;
+  if (y === undefined) return { scores: net.loss(X as lw.Tensor) };
+  const [value, grads] = net.loss(X as lw.Tensor, y as lw.Tensor);
+  return { loss: value, ...Object.fromEntries(Object.entries(grads).map(([name, g]) => [`grads.${name}`, g])) };
+}
+
+/** err.name: the course's relative error of numeric against analytic gradients, both by the library. */
+function gradcheck({ of, args, wrt, h }: Fields): Outputs {
+  const fields = args as Fields;
+  const step = { h: h as number };
+  const outputs: Outputs = {};
+  for (const name of wrt as string[]) {
+    let numeric: lw.Tensor;
+    let analytic: unknown;
+    if (of === 'model_loss') {
+      const parameter = (fields.model as lw.Network).params[name];
+      analytic = modelLoss(fields)[`grads.${name}`];
+      numeric = lw.evalNumericalGradient(() => modelLoss(fields).loss as number, parameter, step);
+    } else {
+      const { forward } = layers[of as string];
+      const x = fields[name] as lw.Tensor;
+      analytic = callLayer(of as string, fields)[`d${name}`];
+      numeric = fields.dout
+        ? lw.evalNumericalGradientArray(() => forward(fields)[0] as lw.Tensor, x, fields.dout as lw.Tensor, step)
+        : lw.evalNumericalGradient(() => forward(fields)[0] as number, x, step);
+    }
+    outputs[`err.${name}`] = lw.relError(numeric, analytic as lw.Tensor);
+  }
+  return outputs;
+}
+
+function update({ rule, w, dw, config }: Fields): Outputs {
+  const settings = camelled(config as Fields);
+  const apply = library[camel(rule as string)] as unknown as lw.UpdateRule;
+  const steps = (dw as lw.Tensor[]).map((g, i) => [`w${i}`, apply(w as lw.Tensor, g, settings)[0].clone()] as const);
+  const state = Object.entries(settings).map(([name, value]) => [`config.${name}`, value]);
+  return { w, ...Object.fromEntries(steps), ...Object.fromEntries(state) };
+}
+
+/** Distance of the standard deviations of the weights from their scale, largest biases. */
+function initStd({ model, weight_scale: scale }: Fields): Outputs {
+  const { params } = model as lw.Network;
+  return Object.fromEntries(
+    Object.entries(params).map(([name, t]) =>
+      name.startsWith('W')
+        ? [`${name}_std`, Math.abs(t.std() - (scale as number))]
+        : [`${name}_max`, Math.max(...t.data.map(Math.abs))],
+    ),
+  );
+}
+
+/** The smallest model there is, trained by a real Solver: when it steps, checks and prints, and what. */
+async function solverPlan({ N, ...options }: Fields): Promise<Outputs> {
+  const lines: string[] = [];
+  const log = vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
+  const model = new lw.TwoLayerNet({ inputDim: 1, hiddenDim: 1, numClasses: 2, ...float64 });
+  const XTrain = lw.zeros([N as number, 1], float64);
+  const data = { XTrain, yTrain: new Int32Array(N as number), XVal: lw.zeros([3, 1], float64), yVal: [0, 1, 1] };
+  const solver = new lw.Solver(model, data, { ...camelled(options), verbose: true, numTrainSamples: 3 });
+  try {
+    await solver.train();
+  } finally {
+    log.mockRestore();
+  }
+  const steps = lines.filter((line) => line.startsWith('(Iteration'));
+  for (const line of lines) expect(line).toMatch(formats[steps.includes(line) ? 'solver_iteration' : 'solver_epoch']);
+  return {
+    num_iterations: solver.lossHistory.length,
+    printed_lines: steps.length,
+    first_line: steps[0].split(' loss')[0],
+    last_printed: Number(/\d+/.exec(steps.at(-1) as string)?.[0]),
+    epoch_lines: lines.length - steps.length,
+  };
+}
+
+/** The expected loss of an untrained net, and the loss of one. */
+function initialLoss({ weight_shapes: shapes, weight_scale: scale, reg, factor, num_classes: C }: Fields): Outputs {
+  const weights = (shapes as number[][]).reduce((sum, [m, n]) => sum + m * n, 0);
+  const centre = Math.log(C as number) + (factor as number) * (reg as number) * (scale as number) ** 2 * weights;
+  const [inputDim, ...rest] = (shapes as number[][]).map(([m]) => m);
+  expect((shapes as number[][]).map(([, n]) => n)).toEqual([...rest, C]);
+  expect(factor).toBe(0.5);
+  const options = { inputDim, numClasses: C as number, weightScale: scale as number, reg: reg as number, ...float64 };
+  lw.random.seed(231);
+  const model = new lw.FullyConnectedNet(rest, options);
+  const [seeded] = model.loss(lw.random.randn(20, inputDim), lw.random.randint(0, C as number, 20));
+  return { centre, seeded };
+}
+
+type Call = (args: Fields) => Outputs | Promise<Outputs>;
+const calls: Record<string, Call> = {
+  ...Object.fromEntries(Object.keys(layers).map((name) => [name, (args: Fields) => callLayer(name, args)])),
+  model_loss: modelLoss,
+  gradcheck,
+  update,
+  init_std: initStd,
+  solver_plan: solverPlan,
+  initial_loss: initialLoss,
+  arange: ({ start, stop, step }) => ({ values: lw.arange(start as number, stop as number, step as number, float64) }),
+  constant: (args) => args,
+};
+
+// Expectations
+
+/** What printf formats stand for. */
+const patterns: Record<string, string> = { d: '\\d+', f: '\\d+\\.\\d{6}', e: '\\d\\.\\d{6}e[+-]\\d{2,}' };
+const formats: Record<string, RegExp> = Object.fromEntries(
+  Object.entries(cases.find((c) => c.id === 'all/line_formats')?.args ?? {}).map(([name, format]) => {
+    const escaped = String(format).replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    return [name, new RegExp(`^${escaped.replace(/%([dfe])/g, (_, kind: string) => patterns[kind])}$`)];
+  }),
+);
+
+function numbersOf(value: unknown): number[] {
+  if (value instanceof lw.Tensor) return Array.from(value.data);
+  return [value].flat(Number.POSITIVE_INFINITY) as number[];
+}
+
+/** Largest |a - b| / max(1e-8, |a| + |b|). */
+function relativeError(a: number[], b: number[]): number {
+  return Math.max(...a.map((x, i) => Math.abs(x - b[i]) / Math.max(1e-8, Math.abs(x) + Math.abs(b[i]))));
+}
+
+function expectNear(got: number[], wanted: number[], rtol: number, atol: number): void {
+  expect(got.length).toBe(wanted.length);
+  got.forEach((value, i) => {
+    expect(Math.abs(value - wanted[i]), `${value} for ${wanted[i]} at ${i}`).toBeLessThanOrEqual(
+      atol + rtol * Math.abs(wanted[i]),
+    );
+  });
+}
+
+const metrics: Record<string, (got: unknown, e: Expectation) => void> = {
+  close: (got, { value, rtol = 0, atol = 0 }) => expectNear(numbersOf(got), numbersOf(value), rtol, atol),
+  rel_error: (got, { value, tol }) => {
+    const [a, b] = [numbersOf(got), numbersOf(value)];
+    expect(a.length).toBe(b.length);
+    expect(relativeError(a, b)).toBeLessThanOrEqual(tol as number);
+  },
+  sum_abs: (got, { value, tol }) => {
+    const [a, b] = [numbersOf(got), numbersOf(value)];
+    expect(a.length).toBe(b.length);
+    expect(a.reduce((sum, x, i) => sum + Math.abs(x - b[i]), 0)).toBeLessThanOrEqual(tol as number);
+  },
+  exact: (got, { value }) => expect(got instanceof lw.Tensor ? numbersOf(got) : got).toEqual(value),
+  below: (got, { value }) => expect(got).toBeLessThan(value as number),
+  between: (got, { value }) => {
+    const [low, high] = value as number[];
+    expect(got).toBeGreaterThanOrEqual(low);
+    expect(got).toBeLessThanOrEqual(high);
+  },
+  printf: (got, { value, format }) => {
+    const write = { '%f': formatFixed, '%e': formatExponent }[format as string];
+    if (!write) throw new Error(`no format '${format}'`);
+    expect(write(got as number)).toBe(value);
+  },
+};
+
+function check(outputs: Outputs, e: Expectation): void {
+  const got = outputs[e.output];
+  if (got === undefined) throw new Error(`no output '${e.output}' among ${Object.keys(outputs).join(', ')}`);
+  const metric = metrics[e.metric];
+  if (!metric) throw new Error(`no metric '${e.metric}'`);
+  metric(got, e);
+  if (got instanceof lw.Tensor && e.shape) expect(got.shape).toEqual(e.shape);
+  if (e.oracle !== undefined && typeof e.oracle !== 'string')
+    expectNear(numbersOf(got), numbersOf(e.oracle), 1e-9, 1e-15);
+  if (e.band !== undefined) {
+    const printed = [e.printed ?? []].flat().map(Number);
+    for (const value of [...printed, outputs.seeded as number]) {
+      expect(Math.abs(value - (e.value as number))).toBeLessThanOrEqual(e.band);
+    }
+  }
+}
+
+beforeEach(() => lw.setDefaultDType('float64'));
+afterEach(() => lw.setDefaultDType('float32'));
+
+const kinds = [...new Set(cases.map((c) => c.kind))].map(
+  (kind) => [kind, cases.filter((c) => c.kind === kind)] as const,
+);
+describe.each(kinds)('%s', (_kind, members) => {
+  test.each(members.map((c) => [c.id, c.title, c] as const))('%s: %s', async (_id, _title, c) => {
+    const call = calls[c.call];
+    if (!call) throw new Error(`no call '${c.call}'`);
+    expect(c.expect.length).toBeGreaterThan(0);
+    const outputs = await call(resolve(c.args, cook(c.recipe)) as Fields);
+    for (const e of c.expect) check(outputs, e);
+    // Errors of gradient checks are rounding: their size is what the expectations bound.
+    if (c.kind === 'gradcheck' || c.kind === 'property') return;
+    for (const [name, { value, shape }] of Object.entries(c.oracle ?? {})) {
+      expectNear(numbersOf(outputs[name]), numbersOf(value), 1e-9, 1e-15);
+      const got = outputs[name];
+      if (got instanceof lw.Tensor && shape) expect(got.shape).toEqual(shape);
+    }
+  });
+});
+
+test('losses of small random scores lie where the notebooks without seeds print them', () => {
+  const bands = (name: string) => cases.filter((c) => c.id.endsWith(`${name}_unseeded`)).map((c) => c.expect[0]);
+  for (let seed = 0; seed < 20; seed++) {
+    const random = new lw.RandomState(seed);
+    const x = random.normal(0, 1e-3, [50, 10]);
+    const y = random.randint(0, 10, 50);
+    for (const e of bands('svm_loss')) metrics.between(lw.svmLoss(x, y)[0], e);
+    for (const e of bands('softmax_loss')) metrics.between(lw.softmaxLoss(x, y)[0], e);
+  }
+  expect([bands('svm_loss').length, bands('softmax_loss').length]).toEqual([1, 2]);
+  const [even] = lw.softmaxLoss(lw.zeros([1, 10]), [3]);
+  check({ value: even }, cases.find((c) => c.id === '004/sanity_check')?.expect[0] as Expectation);
+});
+
+describe('the walk itself', () => {
+  test('fails for what it does not know', () => {
+    expect(() => cook([{ op: 'conjure', as: 'x' }])).toThrow(/no recipe operation 'conjure'/);
+    expect(() => cook([{ op: 'model', as: 'm', class: 'Oracle', args: {} }])).toThrow(/no model Oracle/);
+    expect(() => resolve({ x: ['$y'] }, new Map())).toThrow(/no variable \$y/);
+    const e = { output: 'out', metric: 'close', value: 1, atol: 0.1 };
+    expect(() => check({ loss: 1 }, e)).toThrow(/no output 'out' among loss/);
+    expect(() => check({ out: 1 }, { ...e, metric: 'nearly' })).toThrow(/no metric 'nearly'/);
+    expect(() => modelLoss({ model: 1, X: 1, reg: 0.1 })).toThrow();
+  });
+
+  test('and for what does not fit', () => {
+    const wrong: [unknown, Expectation][] = [
+      [1.2, { output: 'o', metric: 'close', value: 1, atol: 0.1 }],
+      [[1, 2], { output: 'o', metric: 'close', value: [1, 2.1], rtol: 0.01 }],
+      [[1], { output: 'o', metric: 'close', value: [1, 2], rtol: 0.01 }],
+      [Number.NaN, { output: 'o', metric: 'close', value: 1, atol: 10 }],
+      [[1, 1], { output: 'o', metric: 'rel_error', value: [1, 1.1], tol: 0.01 }],
+      [[Number.NaN], { output: 'o', metric: 'rel_error', value: [1], tol: 10 }],
+      [[1, 1], { output: 'o', metric: 'sum_abs', value: [1.1, 1.1], tol: 0.15 }],
+      [[1, 1], { output: 'o', metric: 'exact', value: [1, 2] }],
+      [1, { output: 'o', metric: 'below', value: 1 }],
+      [Number.NaN, { output: 'o', metric: 'below', value: 1 }],
+      [3, { output: 'o', metric: 'between', value: [1, 2] }],
+      [1.0000005, { output: 'o', metric: 'printf', value: '1.000000', format: '%f' }],
+      [1, { output: 'o', metric: 'printf', value: '1', format: '%g' }],
+      [1, { output: 'o', metric: 'close', value: 1, oracle: 1.00001 }],
+      [1, { output: 'o', metric: 'close', value: 1, band: 0.1, printed: ['1.2'] }],
+      [lw.zeros([2, 1]), { output: 'o', metric: 'close', value: [0, 0], shape: [1, 2] }],
+    ];
+    for (const [got, e] of wrong) expect(() => check({ o: got, seeded: 1 }, e), JSON.stringify(e)).toThrow();
+  });
+
+  test('knows how many cases there are', () => {
+    expect(Object.fromEntries(kinds.map(([kind, list]) => [kind, list.length]))).toEqual({
+      exact: 15,
+      gradcheck: 9,
+      statistical: 10,
+      derived: 1,
+      property: 1,
+      structural: 12,
+    });
+    expect(new Set(cases.map((c) => c.id)).size).toBe(cases.length);
+  });
+});

@@ -1,0 +1,86 @@
+// What the training loop does only in Node: checkpoint files; and the memory of a long run, JavaScript's included.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import * as lw from 'lanewise';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { bits } from './support.js';
+
+const net = () =>
+  new lw.FullyConnectedNet([6], {
+    inputDim: 4,
+    numClasses: 3,
+    normalization: 'batchnorm',
+    dropout: 0.5,
+    reg: 0.1,
+    random: new lw.RandomState(2),
+  });
+
+function examples(N: number) {
+  const rs = new lw.RandomState(1);
+  return {
+    XTrain: rs.randn(N, 4, { dtype: 'float32' }),
+    yTrain: rs.randint(0, 3, [N]),
+    XVal: rs.randn(10, 4, { dtype: 'float32' }),
+    yVal: rs.randint(0, 3, [10]),
+  };
+}
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lanewise-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('checkpointName writes a file after each accuracy check; the latest goes on where the run stopped', async () => {
+  const data = examples(20);
+  const lines: string[] = [];
+  const checkpointName = join(folder, 'run');
+  const common = { updateRule: 'adam', batchSize: 5, numEpochs: 3, checkpointName, printEvery: 100 } as const;
+  const whole = new lw.Solver(net(), data, {
+    ...common,
+    random: new lw.RandomState(3),
+    log: (line) => lines.push(line),
+  });
+  await whole.train();
+  expect(readdirSync(folder).sort()).toEqual([0, 1, 2, 3].map((n) => `run_epoch_${n}.lanewise`));
+  expect(lines.filter((line) => line.startsWith('Saving'))).toEqual(
+    [0, 1, 2, 3].map((n) => `Saving checkpoint to "${checkpointName}_epoch_${n}.lanewise"`),
+  );
+  const model = net();
+  const solver = lw.Solver.resume(readFileSync(`${checkpointName}_epoch_2.lanewise`), model, data, { verbose: false });
+  await solver.train();
+  expect(solver.lossHistory).toEqual(whole.lossHistory);
+  for (const name of model.paramNames) expect(bits(model.params[name])).toEqual(bits(whole.bestParams[name]));
+  // Resumed without the name, it writes nothing.
+  expect(readdirSync(folder).length).toBe(4);
+});
+
+test('a folder that does not exist ends the run with the system’s error', async () => {
+  const checkpointName = join(folder, 'none', 'run');
+  const solver = new lw.Solver(net(), examples(20), { checkpointName, verbose: false });
+  await expect(solver.train()).rejects.toThrow(/ENOENT/);
+});
+
+test('10,000 steps take no memory', { timeout: 120_000 }, async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const heapUsed = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const options = { updateRule: 'adam', batchSize: 8, numEpochs: 1000, numTrainSamples: 30, verbose: false } as const;
+  const solver = new lw.Solver(net(), examples(80), { ...options, random: new lw.RandomState(3) });
+  let warm: { memory: lw.Info['memory']; heap: number } | undefined;
+  for await (const { type, iteration } of solver.steps()) {
+    if (type === 'epoch') continue;
+    if (iteration === 4000) warm = { memory: lw.info().memory, heap: heapUsed() };
+    if (iteration < 9_999) continue;
+    expect(lw.info().memory).toEqual(warm?.memory);
+    // The histories grow, and compiled code comes and goes; one tensor kept by each step would be 1 MB.
+    expect(heapUsed() - (warm?.heap ?? 0)).toBeLessThan(700_000);
+  }
+  expect(solver.lossHistory.length).toBe(10_000);
+});

@@ -1,0 +1,1161 @@
+// The training loop: draws, printed lines, histories, events, stopping, going on, checkpoints.
+import * as lw from 'lanewise';
+import { describe, expect, test } from 'vitest';
+import { bits, expectClose, expectRefused, fillMemory, firstDifference, thrown } from './support.js';
+
+const live = () => lw.info().memory.live;
+
+type Tensors = Record<'XTrain' | 'yTrain' | 'XVal' | 'yVal', lw.Tensor>;
+
+/** Three classes: clouds around the corners of a triangle. */
+function clouds(N = 60, Nval = 24, dtype: lw.DType = 'float32', seed = 1): Tensors {
+  const rs = new lw.RandomState(seed);
+  const make = (count: number) => {
+    const y = rs.randint(0, 3, [count]);
+    const X = rs.randn(count, 4, { dtype: 'float64' });
+    for (let i = 0; i < count; i++) X.data[4 * i + y.data[i]] += 4;
+    if (dtype === 'float64') return [X, y];
+    const cast = X.astype(dtype);
+    X.dispose();
+    return [cast, y];
+  };
+  const [XTrain, yTrain] = make(N);
+  const [XVal, yVal] = make(Nval);
+  return { XTrain, yTrain, XVal, yVal };
+}
+
+const net = (seed = 2, options: lw.FullyConnectedNetOptions = {}) =>
+  new lw.FullyConnectedNet([6], {
+    inputDim: 4,
+    numClasses: 3,
+    weightScale: 0.3,
+    random: new lw.RandomState(seed),
+    ...options,
+  });
+
+/** What a model consists of, as bytes. */
+const frozen = (model: lw.Network) =>
+  Object.fromEntries(Object.entries(model.state()).map(([name, t]) => [name, bits(t)]));
+
+const quiet = { verbose: false } as const;
+
+describe('a run', () => {
+  test('draws, updates, decays, checks and prints as the notebooks do', async () => {
+    const data = clouds(50, 24, 'float64');
+    const model = net(2, { dtype: 'float64', reg: 0.1 });
+    const twin = net(2, { dtype: 'float64', reg: 0.1 });
+    const lines: string[] = [];
+    const solver = new lw.Solver(model, data, {
+      updateRule: 'sgd_momentum',
+      optimConfig: { learningRate: 0.05 },
+      lrDecay: 0.5,
+      batchSize: 15,
+      numEpochs: 2,
+      numTrainSamples: 20,
+      numValSamples: 10,
+      printEvery: 2,
+      random: new lw.RandomState(3),
+      log: (line) => lines.push(line),
+    });
+    await solver.train();
+
+    // The same, written out.
+    const random = new lw.RandomState(3);
+    const [X, y] = [data.XTrain, data.yTrain] as lw.Tensor[];
+    const [XVal, yVal] = [data.XVal, data.yVal] as lw.Tensor[];
+    const configs = Object.fromEntries(
+      twin.paramNames.map((name) => [name, { learningRate: 0.05 } as lw.SgdMomentumConfig]),
+    );
+    const losses: number[] = [];
+    const accuracies: [number, number][] = [];
+    const wanted: string[] = [];
+    let best: Record<string, Uint8Array> = {};
+    let bestAcc = -1;
+    let epoch = 0;
+    const accuracy = (images: lw.Tensor, labels: lw.Tensor, rows: lw.Tensor) => {
+      const predicted = twin.predict(images.take(rows)).data;
+      return lw.scope(() => labels.take(rows).data.filter((label, i) => label === predicted[i]).length) / rows.size;
+    };
+    for (let t = 0; t < 6; t++) {
+      const rows = random.choice(50, 15);
+      const [loss, gradients] = twin.loss(X.take(rows), y.take(rows));
+      for (const name of twin.paramNames) lw.sgdMomentum(twin.params[name], gradients[name], configs[name]);
+      losses.push(loss);
+      if (t % 2 === 0) wanted.push(`(Iteration ${t + 1} / 6) loss: ${loss.toFixed(6)}`);
+      const ends = (t + 1) % 3 === 0;
+      if (ends) {
+        epoch++;
+        for (const config of Object.values(configs)) config.learningRate = (config.learningRate as number) * 0.5;
+      }
+      if (t > 0 && !ends) continue;
+      const pair: [number, number] = [
+        accuracy(X, y, random.choice(50, 20)),
+        accuracy(XVal, yVal, random.choice(24, 10)),
+      ];
+      accuracies.push(pair);
+      wanted.push(`(Epoch ${epoch} / 2) train acc: ${pair[0].toFixed(6)}; val_acc: ${pair[1].toFixed(6)}`);
+      if (pair[1] > bestAcc) {
+        bestAcc = pair[1];
+        best = frozen(twin);
+      }
+    }
+    expect(lines).toEqual(wanted);
+    expect(solver.lossHistory).toEqual(losses);
+    expect(solver.trainAccHistory).toEqual(accuracies.map(([train]) => train));
+    expect(solver.valAccHistory).toEqual(accuracies.map(([, val]) => val));
+    expect(solver.bestValAcc).toBe(bestAcc);
+    expect(frozen(model)).toEqual(best);
+    expect(Object.keys(solver.bestParams)).toEqual(model.paramNames);
+    for (const name of model.paramNames) expect(bits(solver.bestParams[name])).toEqual(best[name]);
+    expect(solver.epoch).toBe(2);
+    expect(solver.learningRate).toBe(0.0125);
+    expect(solver.optimConfigs.W1.momentum).toBe(0.9);
+    expect(solver.optimConfigs.W1.velocity).not.toBe(solver.optimConfigs.W2.velocity);
+  });
+
+  // Lines of the notebooks: 49,000 images in batches of 100 for 10 epochs, 50 in batches of 25 for 20, and so on.
+  test.each([
+    { N: 50, batchSize: 25, numEpochs: 20, printEvery: 10, iterations: 40, printed: 4, last: 31, epochs: 21 },
+    { N: 490, batchSize: 1, numEpochs: 10, printEvery: 100, iterations: 4900, printed: 49, last: 4801, epochs: 11 },
+    { N: 40, batchSize: 1, numEpochs: 5, printEvery: 10, iterations: 200, printed: 20, last: 191, epochs: 6 },
+    { N: 7, batchSize: 100, numEpochs: 3, printEvery: 1, iterations: 3, printed: 3, last: 3, epochs: 4 },
+    { N: 7, batchSize: 2, numEpochs: 1, printEvery: 2, iterations: 3, printed: 2, last: 3, epochs: 2 },
+  ])('number of lines for $N examples, batches of $batchSize', async (plan) => {
+    const lines: string[] = [];
+    const { N, batchSize, numEpochs, printEvery } = plan;
+    const solver = new lw.Solver(net(), clouds(N, 3), {
+      batchSize,
+      numEpochs,
+      printEvery,
+      log: (line) => lines.push(line),
+    });
+    expect(solver.numIterations).toBe(plan.iterations);
+    await solver.train();
+    const steps = lines.filter((line) => line.startsWith('(Iteration'));
+    expect(steps.length).toBe(plan.printed);
+    expect(steps[0]).toMatch(new RegExp(`^\\(Iteration 1 / ${plan.iterations}\\) loss: \\d+\\.\\d{6}$`));
+    expect(steps.at(-1)).toMatch(new RegExp(`^\\(Iteration ${plan.last} / `));
+    const checks = lines.filter((line) => line.startsWith('(Epoch'));
+    expect(checks[0]).toMatch(
+      new RegExp(
+        `^\\(Epoch ${plan.iterations === numEpochs ? 1 : 0} / ${numEpochs}\\) train acc: [01]\\.\\d{6}; val_acc: [01]\\.\\d{6}$`,
+      ),
+    );
+    // One step an epoch, and the first check is also that of the first epoch's end.
+    expect(checks.length).toBe(plan.iterations === numEpochs ? numEpochs : plan.epochs);
+    solver.dispose();
+  });
+
+  test('it learns', async () => {
+    for (const updateRule of ['sgd', 'sgdMomentum', 'rmsprop', 'adam', 'adamw', 'adagrad'] as const) {
+      const solver = new lw.Solver(net(), clouds(300, 100), {
+        updateRule,
+        optimConfig: { learningRate: 0.05 },
+        batchSize: 30,
+        numEpochs: 5,
+        random: new lw.RandomState(1),
+        ...quiet,
+      });
+      await solver.train();
+      expect(solver.bestValAcc, updateRule).toBeGreaterThan(0.9);
+      expect(solver.lossHistory.at(-1), updateRule).toBeLessThan(0.5);
+      solver.dispose();
+    }
+  });
+
+  test('the first check counts even at accuracy 0', async () => {
+    const data = clouds(10, 5);
+    const model = net(2, { weightScale: 0 });
+    // All scores are equal, so class 0 is predicted; no validation label is 0.
+    const solver = new lw.Solver(
+      model,
+      { ...data, yVal: [1, 2, 1, 2, 1] },
+      { optimConfig: { learningRate: 0 }, numEpochs: 1, ...quiet },
+    );
+    await solver.train();
+    expect(solver.bestValAcc).toBe(0);
+    expect(Object.keys(solver.bestParams)).toEqual(model.paramNames);
+  });
+
+  test('running averages belong to the best parameters', async () => {
+    const data = clouds(40, 24, 'float64');
+    const model = net(2, { dtype: 'float64', normalization: 'batchnorm' });
+    const solver = new lw.Solver(model, data, {
+      numEpochs: 6,
+      batchSize: 8,
+      optimConfig: { learningRate: 0.5 },
+      ...quiet,
+    });
+    await solver.train();
+    expect(solver.checkAccuracy(data.XVal, data.yVal)).toBe(solver.bestValAcc);
+  });
+});
+
+describe('data', () => {
+  test('any type of X, labels in any form, nested arrays', async () => {
+    const plain = clouds(30, 9);
+    const t = plain;
+    const whole = (X: lw.Tensor) => lw.scope(() => lw.mul(X, 8).astype('int32'));
+    const [integers, integersVal] = [whole(t.XTrain), whole(t.XVal)];
+    const forms: lw.SolverData[] = [
+      { ...plain, XTrain: integers.astype('float32'), XVal: integersVal.astype('float32') },
+      { ...plain, XTrain: integers, XVal: integersVal },
+      { ...plain, XTrain: integers.astype('float64').reshape(30, 2, 2), XVal: integersVal.toArray() },
+      {
+        XTrain: integers.toArray(),
+        yTrain: t.yTrain.toArray() as number[],
+        XVal: integersVal,
+        yVal: new Uint8Array(t.yVal.data),
+      },
+      { ...plain, XTrain: integers, XVal: integersVal, yTrain: t.yTrain.astype('float64') },
+    ];
+    const runs = [];
+    for (const data of forms) {
+      const model = net();
+      const options = { random: new lw.RandomState(1), numEpochs: 2, batchSize: 7, numTrainSamples: 11, ...quiet };
+      const solver = new lw.Solver(model, data, options);
+      await solver.train();
+      runs.push([solver.lossHistory, solver.trainAccHistory, solver.valAccHistory, frozen(model)]);
+    }
+    for (const run of runs) expect(run).toEqual(runs[0]);
+  });
+
+  test('it is not changed', async () => {
+    const data = clouds(30, 9, 'float64');
+    const before = Object.values(data).map(bits);
+    const augment = (batch: lw.Tensor) => {
+      batch.data.fill(1);
+      return undefined;
+    };
+    await new lw.Solver(net(2, { dtype: 'float64' }), data, { numEpochs: 1, augment, ...quiet }).train();
+    expect(Object.values(data).map(bits)).toEqual(before);
+  });
+
+  test('what does not fit is refused before anything is done', () => {
+    const data = clouds(12, 5);
+    const model = net();
+    const make =
+      (changed: object, options: object = {}) =>
+      () =>
+        void new lw.Solver(model, { ...data, ...changed }, options);
+    const [wide, none] = [lw.zeros([12, 5]), lw.zeros([0, 4])];
+    const hint =
+      /XTrain must be \(N, …\) with 4 numbers for each example, got \(12, 5\); the model was made for inputs \(4,\)/;
+    expectRefused(make({ XTrain: wide }), lw.ShapeError, hint);
+    expectRefused(make({ XVal: none, yVal: [] }), lw.ShapeError, /XVal must be at least one example/);
+    expectRefused(
+      make({ yTrain: [0, 1] }),
+      lw.ShapeError,
+      'Solver: yTrain must be 12 labels, one for each example, got 2',
+    );
+    expectRefused(make({ yVal: [0, 1, 2, 3, 0] }), lw.ValueError, /yVal must be whole numbers in \[0, 3\), got 3 at 3/);
+    expectRefused(make({ yVal: [0, 1, 2, -1, 0] }), lw.ValueError, /yVal .* got -1 at 3/);
+    expectRefused(make({ yVal: undefined, yval: [0] }), lw.OptionError, "Solver: data.yVal is missing; is it 'yval'?");
+    expectRefused(
+      () => void new lw.Solver(model, undefined as never),
+      lw.OptionError,
+      /data.XTrain is missing; data has/,
+    );
+    expectRefused(() => void new lw.Solver({} as never, data), lw.OptionError, /model must be a Network, or an object/);
+    const refused: [object, string | RegExp][] = [
+      [{ batchsize: 3 }, "Solver: unknown option 'batchsize'; did you mean 'batchSize'?"],
+      [{ lr_decay: 0.9 }, /did you mean 'lrDecay'/],
+      [{ updateRule: 'adamm' }, /updateRule must be one of .* got 'adamm'; did you mean 'adam'\?/],
+      [{ updateRule: 5 }, /updateRule must be one of/],
+      [
+        { optimConfig: { learning_rate: 1 } },
+        "Solver: optimConfig: unknown option 'learning_rate'; did you mean 'learningRate'?",
+      ],
+      [{ optimConfig: { momentum: 0.9 } }, /unknown option 'momentum'/],
+      [{ optimConfig: { learningRate: -1 } }, /learningRate must be/],
+      [{ updateRule: 'adam', optimConfig: { m: wide } }, /optimConfig.m must be a number, text or true or false/],
+      [{ batchSize: 0 }, /batchSize must be an integer in \[1, /],
+      [{ numEpochs: 0 }, /numEpochs must be/],
+      [{ numEpochs: 1.5 }, /numEpochs must be/],
+      [{ numTrainSamples: 0 }, /numTrainSamples must be/],
+      [{ printEvery: null }, /printEvery must be/],
+      [{ lrDecay: Number.NaN }, /lrDecay must be/],
+      [{ sampling: 'shuffle' }, /sampling must be one of 'replacement', 'epoch'/],
+      [{ schedule: 'cosinus' }, /schedule must be one of .* did you mean 'cosine'/],
+      [{ augment: true }, /augment must be a function/],
+      [{ log: 'console' }, /log must be a function/],
+      [{ checkpointName: 3 }, /checkpointName must be/],
+    ];
+    for (const [options, message] of refused) expectRefused(make({}, options), lw.LanewiseError, message);
+    // Labels that had to be converted were freed again.
+    expectRefused(make({ yTrain: Array(12).fill(1), yVal: [7, 7, 7, 7, 7] }), lw.ValueError, /yVal/);
+  });
+});
+
+describe('options', () => {
+  const record = async (options: lw.SolverOptions, model = net(), data = clouds(20, 6)) => {
+    const rates: (number | undefined)[] = [];
+    const solver = new lw.Solver(model, data, { batchSize: 5, numEpochs: 2, ...quiet, ...options });
+    await solver.train({ onStep: (event) => rates.push(event.learningRate) });
+    return { solver, rates };
+  };
+
+  test('schedules multiply the learning rate, decay included', async () => {
+    const base = { optimConfig: { learningRate: 2 ** -6 }, lrDecay: 0.5 };
+    const factor = (i: number) => 2 ** -6 * (i < 4 ? 1 : 0.5);
+    const seen: lw.TrainingProgress[] = [];
+    const own = (progress: lw.TrainingProgress) => {
+      seen.push(progress);
+      return 1 / (1 + progress.iteration);
+    };
+    expect((await record({ ...base, schedule: own })).rates).toEqual(
+      Array.from({ length: 8 }, (_, i) => factor(i) / (1 + i)),
+    );
+    expect(seen[5]).toEqual({ iteration: 5, numIterations: 8, epoch: 1, fraction: 5 / 8 });
+    expect((await record({ ...base, schedule: 'constant' })).rates).toEqual(
+      Array.from({ length: 8 }, (_, i) => factor(i)),
+    );
+    expect((await record({ ...base, schedule: 'linear' })).rates).toEqual(
+      Array.from({ length: 8 }, (_, i) => factor(i) * (1 - i / 8)),
+    );
+    const { rates, solver } = await record({ ...base, schedule: 'cosine' });
+    for (const [i, rate] of rates.entries()) {
+      expect(rate).toBeCloseTo(factor(i) * (0.5 + 0.5 * Math.cos((Math.PI * i) / 8)), 15);
+    }
+    // What the rule was told is what is reported.
+    expect(solver.optimConfigs.W1.learningRate).toBe(rates.at(-1));
+    await expect(record({ schedule: () => -1 })).rejects.toThrow(
+      /the result of schedule must be a finite number in \[0/,
+    );
+  });
+
+  test('sampling by epochs takes every example once', async () => {
+    const data = clouds(23, 6);
+    const seen: number[][] = [];
+    const sizes: number[] = [];
+    const model = net();
+    const augment = (batch: lw.Tensor) => {
+      seen.push(...(batch.toArray() as number[][]));
+      return undefined;
+    };
+    const random = new lw.RandomState(8);
+    const solver = new lw.Solver(model, data, {
+      sampling: 'epoch',
+      batchSize: 5,
+      numEpochs: 3,
+      augment,
+      random,
+      ...quiet,
+    });
+    expect(solver.numIterations).toBe(15);
+    await solver.train({ onStep: (event) => sizes.push(event.examples) });
+    expect(sizes).toEqual([5, 5, 5, 5, 3, 5, 5, 5, 5, 3, 5, 5, 5, 5, 3]);
+    const X = (data.XTrain as lw.Tensor).toArray() as number[][];
+    const order = lw.scope(() => Array.from(new lw.RandomState(8).permutation(23).data));
+    expect(seen.slice(0, 23)).toEqual(order.map((i) => X[i]));
+    const sorted = (rows: number[][]) => rows.map((row) => row.join()).sort();
+    for (const epoch of [0, 23, 46]) expect(sorted(seen.slice(epoch, epoch + 23))).toEqual(sorted(X));
+    expect(seen.slice(23, 46)).not.toEqual(seen.slice(0, 23));
+  });
+
+  test('augment may return another tensor, draw, and leave temporaries', async () => {
+    const data = clouds(20, 6, 'float64');
+    const model = net(2, { dtype: 'float64' });
+    const seen: lw.RandomSource[] = [];
+    const random = new lw.RandomState(8);
+    const augment = (batch: lw.Tensor, stream: lw.RandomSource) => {
+      seen.push(stream);
+      return lw.add(batch, lw.mul(stream.randn(...batch.shape) as lw.Tensor, 0));
+    };
+    const common = { batchSize: 5, numEpochs: 1, numTrainSamples: null, ...quiet };
+    const solver = new lw.Solver(model, data, { ...common, augment, random });
+    const events = solver.steps();
+    await events.next();
+    const before = live();
+    for await (const _ of events);
+    // The best parameters may have been copied once, and the state reached was.
+    expect(live() - before).toBeLessThanOrEqual(2 * 64 * 8);
+    expect(seen.every((stream) => stream === random)).toBe(true);
+    // Adding nothing changes nothing: float64 parameters, float64 batches.
+    const other = net(2, { dtype: 'float64' });
+    const stream = new lw.RandomState(8);
+    const same = new lw.Solver(other, data, {
+      ...common,
+      random: stream,
+      augment: (batch) => void stream.randn(...batch.shape),
+    });
+    await same.train();
+    expect(same.lossHistory).toEqual(solver.lossHistory);
+    const wrong = record({ augment: (batch) => batch.rows(0, 2) });
+    await expect(wrong).rejects.toThrow(/the result of augment must be a tensor \(5, 4\) like the batch, or nothing/);
+  });
+
+  test('an update rule of one’s own', async () => {
+    const data = clouds(20, 6);
+    const builtIn = await record(
+      { updateRule: 'sgdMomentum', optimConfig: { learningRate: 0.1 }, random: new lw.RandomState(1) },
+      net(),
+      data,
+    );
+    const inPlace: lw.UpdateRule = (w, dw, config = {}) => {
+      config.velocity ??= lw.zeros(w.shape);
+      return lw.sgdMomentum(w, dw, config) as never;
+    };
+    const functional: lw.UpdateRule = (w, dw, config = {}) => {
+      const { velocity, learningRate } = config as { velocity?: lw.Tensor; learningRate: number };
+      const v = lw.sub(lw.mul(velocity ?? lw.zeros(w.shape), 0.9), lw.mul(dw, learningRate));
+      return [lw.add(w, v), { learningRate, velocity: v }];
+    };
+    for (const updateRule of [lw.sgdMomentum, inPlace, functional]) {
+      const given = { updateRule, optimConfig: { learningRate: 0.1 }, random: new lw.RandomState(1) };
+      const { solver } = await record(given, net(), data);
+      expectClose(solver.lossHistory, builtIn.solver.lossHistory, 1e-6, updateRule.name);
+      const before = live();
+      await solver.train();
+      expect(live(), `${updateRule.name}: live bytes`).toBe(before);
+      solver.dispose();
+    }
+    // A rule that sets its own learning rate has it decayed all the same.
+    const lazy: lw.UpdateRule = (w, dw, config = {}) => {
+      config.learningRate ??= 0.5;
+      return lw.sgd(w, dw, config) as never;
+    };
+    const { solver } = await record({ updateRule: lazy, lrDecay: 0.1 }, net(), data);
+    expect(solver.learningRate).toBeCloseTo(0.005, 15);
+    const wrong = record({ updateRule: (w) => w as never }, net(), data);
+    await expect(wrong).rejects.toThrow(/the result of updateRule must be \[nextW, config\] with nextW like w/);
+  });
+
+  test('a model of one’s own', async () => {
+    const data = clouds(60, 20, 'float64');
+    const W = lw.zeros([4, 3], { dtype: 'float64' });
+    const b = lw.zeros([3], { dtype: 'float64' });
+    const model: lw.TrainableModel = {
+      params: { W, b },
+      loss(X: lw.Tensor, y?: lw.Tensor) {
+        const [scores, cache] = lw.affineForward(X, W, b);
+        if (!y) return scores as never;
+        const [loss, dscores] = lw.softmaxLoss(scores, y);
+        const [, dW, db] = lw.affineBackward(dscores, cache);
+        return [loss, { W: dW, b: db }] as never;
+      },
+    };
+    const options = { optimConfig: { learningRate: 0.1 }, batchSize: 10, numEpochs: 4, ...quiet };
+    const solver = new lw.Solver(model, data, { ...options, random: new lw.RandomState(4) });
+    const before = live();
+    await solver.train();
+    // Best parameters and those reached, W and b each, and indices and labels of a batch: everything else is gone.
+    expect(live() - before).toBeLessThanOrEqual(2 * (128 + 64) + 2 * 64);
+    const network = new lw.Network([lw.layers.affine(3, { weightScale: 0 })], { inputDim: 4, dtype: 'float64' });
+    const same = new lw.Solver(network, data, { ...options, random: new lw.RandomState(4) });
+    await same.train();
+    expectClose(solver.lossHistory, same.lossHistory, 1e-12, 'losses');
+    expect(solver.valAccHistory).toEqual(same.valAccHistory);
+    expectClose(W.data, network.params.W1.data, 1e-12, 'W');
+    expect(firstDifference(bits(solver.bestParams.W), bits(W))).toBe(-1);
+  });
+
+  test('checkAccuracy', () => {
+    const data = clouds(20, 6);
+    const model = net(2, { weightScale: 1 });
+    const random = new lw.RandomState(5);
+    const solver = new lw.Solver(model, data, { random, ...quiet });
+    const predicted = lw.scope(() => model.predict(data.XTrain).toArray()) as number[];
+    const right = predicted.map((label, i) => Number(label === data.yTrain.data[i]));
+    const share = right.reduce((a, n) => a + n) / 20;
+    for (const batchSize of [1, 7, 20, 100]) {
+      expect(solver.checkAccuracy(data.XTrain, data.yTrain, { batchSize })).toBe(share);
+      expect(solver.checkAccuracy(data.XTrain, data.yTrain, { batchSize, numSamples: 20 })).toBe(share);
+    }
+    expect(solver.checkAccuracy(data.XTrain.toArray(), data.yTrain.toArray() as number[])).toBe(share);
+    const drawn = lw.scope(() => Array.from(new lw.RandomState(5).choice(20, 13).data));
+    const wanted = drawn.reduce((a, i) => a + right[i], 0) / 13;
+    expect(solver.checkAccuracy(data.XTrain, data.yTrain, { numSamples: 13, batchSize: 4 })).toBe(wanted);
+    expectRefused(() => solver.checkAccuracy(data.XTrain, [1]), lw.ShapeError, /y must be 20 labels/);
+    expectRefused(
+      () => solver.checkAccuracy(data.XTrain, data.yTrain, { samples: 3 } as never),
+      lw.OptionError,
+      /unknown option/,
+    );
+  });
+});
+
+describe('events and stopping', () => {
+  const options = { batchSize: 10, numEpochs: 3, optimConfig: { learningRate: 0.05 }, ...quiet };
+  const make = (more: lw.SolverOptions = {}) => {
+    const model = net();
+    return {
+      model,
+      solver: new lw.Solver(model, clouds(40, 12), { ...options, random: new lw.RandomState(6), ...more }),
+    };
+  };
+
+  test('a step event for each step, an epoch event for each check', async () => {
+    const { solver } = make();
+    const events: lw.SolverEvent[] = [];
+    for await (const event of solver.steps()) events.push(event);
+    expect(events.map((event) => `${event.type} ${event.iteration} ${event.epoch}`)).toEqual([
+      'step 1 0',
+      'epoch 1 0',
+      'step 2 0',
+      'step 3 0',
+      'step 4 1',
+      'epoch 4 1',
+      'step 5 1',
+      'step 6 1',
+      'step 7 1',
+      'step 8 2',
+      'epoch 8 2',
+      'step 9 2',
+      'step 10 2',
+      'step 11 2',
+      'step 12 3',
+      'epoch 12 3',
+    ]);
+    const steps = events.filter((event) => event.type === 'step');
+    expect(steps.map((event) => event.loss)).toEqual(solver.lossHistory);
+    expect(steps[0]).toEqual({
+      type: 'step',
+      iteration: 1,
+      numIterations: 12,
+      epoch: 0,
+      numEpochs: 3,
+      loss: solver.lossHistory[0],
+      learningRate: 0.05,
+      examples: 10,
+    });
+    const epochs = events.filter((event) => event.type === 'epoch');
+    expect(epochs.map((event) => event.valAcc)).toEqual(solver.valAccHistory);
+    expect(epochs.map((event) => event.trainAcc)).toEqual(solver.trainAccHistory);
+    expect(epochs.at(-1)?.bestValAcc).toBe(solver.bestValAcc);
+  });
+
+  test('callbacks are waited for', async () => {
+    const { solver } = make();
+    const order: string[] = [];
+    await solver.train({
+      onStep: async ({ iteration }) => {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        order.push(`step ${iteration}`);
+      },
+      onEpoch: ({ epoch }) => order.push(`epoch ${epoch}`),
+    });
+    expect(order.slice(0, 4)).toEqual(['step 1', 'epoch 0', 'step 2', 'step 3']);
+    expect(order.length).toBe(16);
+  });
+
+  test('the event loop gets its turn', async () => {
+    const { solver } = make({ numEpochs: 100_000, printEvery: 1000 });
+    const controller = new AbortController();
+    const start = performance.now();
+    setTimeout(() => controller.abort(), 20);
+    await expect(solver.train({ signal: controller.signal })).rejects.toThrow();
+    // Generous: other test files compete for the processor.
+    expect(performance.now() - start).toBeLessThan(5000);
+    expect(solver.lossHistory.length).toBeGreaterThan(0);
+  });
+
+  test('an abort stops between two steps, with the best parameters in the model, and train() finishes the run', async () => {
+    const whole = make();
+    await whole.solver.train();
+    const { model, solver } = make();
+    const controller = new AbortController();
+    const stop = solver.train({
+      signal: controller.signal,
+      onStep: ({ iteration }) => iteration === 6 && controller.abort(),
+    });
+    const error = await stop.catch((reason) => reason);
+    expect(error.name).toBe('AbortError');
+    expect(error).toBe(controller.signal.reason);
+    expect(solver.lossHistory).toEqual(whole.solver.lossHistory.slice(0, 6));
+    expect(solver.iteration).toBe(6);
+    for (const name of model.paramNames) expect(bits(model.params[name])).toEqual(bits(solver.bestParams[name]));
+    await expect(solver.train({ signal: AbortSignal.abort('enough') })).rejects.toBe('enough');
+    expect(solver.lossHistory.length).toBe(6);
+    await solver.train();
+    expect(solver.lossHistory).toEqual(whole.solver.lossHistory);
+    expect(solver.valAccHistory).toEqual(whole.solver.valAccHistory);
+    expect(frozen(model)).toEqual(frozen(whole.model));
+  });
+
+  test('leaving the loop or throwing in it ends the run the same way', async () => {
+    const whole = make();
+    await whole.solver.train();
+    const { model, solver } = make();
+    for await (const event of solver.steps()) if (event.iteration === 5) break;
+    for (const name of model.paramNames) expect(bits(model.params[name])).toEqual(bits(solver.bestParams[name]));
+    const fail = ({ iteration }: lw.StepEvent) => {
+      if (iteration === 9) throw new Error('mine');
+    };
+    await expect(solver.train({ onStep: fail })).rejects.toThrow('mine');
+    expect(solver.iteration).toBe(9);
+    await solver.train();
+    expect(solver.lossHistory).toEqual(whole.solver.lossHistory);
+    expect(frozen(model)).toEqual(frozen(whole.model));
+  });
+
+  test('after a finished run train() adds as many epochs, from where it ended', async () => {
+    const lines: string[] = [];
+    const after: Record<string, Uint8Array>[] = [];
+    const before: Record<string, Uint8Array>[] = [];
+    const { model, solver } = make({
+      numEpochs: 2,
+      optimConfig: { learningRate: 2 },
+      augment: () => void before.push(frozen(model)),
+      verbose: true,
+      log: (line) => lines.push(line),
+      printEvery: 4,
+    });
+    const seen = () => after.push(frozen(model));
+    await solver.train({ onStep: seen });
+    // The best parameters were not the last.
+    expect(frozen(model)).not.toEqual(after[7]);
+    await solver.train({ onStep: seen });
+    expect(before[8]).toEqual(after[7]);
+    expect(solver.lossHistory.length).toBe(16);
+    expect(solver.epoch).toBe(4);
+    expect(lines.map((line) => line.slice(0, line.indexOf(')') + 1))).toEqual([
+      '(Iteration 1 / 8)',
+      '(Epoch 0 / 2)',
+      '(Epoch 1 / 2)',
+      '(Iteration 5 / 8)',
+      '(Epoch 2 / 2)',
+      '(Iteration 1 / 8)',
+      '(Epoch 2 / 4)',
+      '(Epoch 3 / 4)',
+      '(Iteration 5 / 8)',
+      '(Epoch 4 / 4)',
+    ]);
+  });
+
+  test('a model changed between two runs is left as it is', async () => {
+    const { model, solver } = make({ optimConfig: { learningRate: 0 }, numEpochs: 1 });
+    await solver.train();
+    const changed = lw.full([4, 6], 7);
+    model.params.W1 = changed;
+    const seen: Uint8Array[] = [];
+    await solver.train({ onStep: () => seen.push(bits(model.params.W1)) });
+    expect(seen[0]).toEqual(bits(changed));
+  });
+
+  test('one run at a time', async () => {
+    const { solver } = make();
+    const first = solver.train();
+    await expect(solver.train()).rejects.toThrow('train: this Solver is training already');
+    await first;
+  });
+});
+
+describe('a loss that is not finite', () => {
+  test('a learning rate too large: typed error, best parameters', async () => {
+    const model = net();
+    const solver = new lw.Solver(model, clouds(40, 12), {
+      optimConfig: { learningRate: 1e30 },
+      batchSize: 10,
+      numEpochs: 5,
+      random: new lw.RandomState(1),
+      ...quiet,
+    });
+    const error = await solver.train().catch((reason) => reason);
+    expect(error).toBeInstanceOf(lw.ValueError);
+    const step = solver.lossHistory.length + 1;
+    expect(error.message).toMatch(
+      new RegExp(
+        `^Solver: the loss must be finite, got (NaN|Infinity) at iteration ${step} / 20; the model was given the`,
+      ),
+    );
+    for (const name of model.paramNames) {
+      expect(bits(model.params[name])).toEqual(bits(solver.bestParams[name]));
+      expect(model.params[name].data.every(Number.isFinite)).toBe(true);
+    }
+  });
+
+  test('a bad number in the data: nothing of that step gets into the parameters', async () => {
+    const data = clouds(40, 12);
+    const X = data.XTrain as lw.Tensor;
+    X.data[4 * 17] = Number.NaN;
+    const model = net();
+    const options = { batchSize: 1, numEpochs: 5, sampling: 'epoch', random: new lw.RandomState(1), ...quiet } as const;
+    const solver = new lw.Solver(model, data, options);
+    let before: Record<string, Uint8Array> = {};
+    const watch = () => {
+      before = frozen(model);
+    };
+    const error = await solver.train({ onStep: watch }).catch((reason) => reason);
+    expect(error).toBeInstanceOf(lw.ValueError);
+    expect(error.message).toMatch(
+      /got NaN at iteration \d+ \/ 200; the model keeps the parameters it had before this step/,
+    );
+    expect(frozen(model)).toEqual(before);
+    // It can go on once the cause is gone.
+    X.data[4 * 17] = 0;
+    await solver.train();
+    expect(solver.lossHistory.length).toBe(200);
+  });
+
+  test('at the very first step', async () => {
+    const data = clouds(40, 12);
+    (data.XTrain as lw.Tensor).data.fill(Number.NaN);
+    const solver = new lw.Solver(net(), data, quiet);
+    await expect(solver.train()).rejects.toThrow(/got NaN at iteration 1 \/ 10/);
+    expect(solver.lossHistory).toEqual([]);
+  });
+});
+
+describe('checkpoints', () => {
+  const common = { batchSize: 7, numEpochs: 3, printEvery: 1, lrDecay: 0.9, numTrainSamples: 20, numValSamples: 10 };
+  const data = { float32: () => clouds(38, 12), float64: () => clouds(38, 12, 'float64') };
+  const variants: { title: string; net: lw.FullyConnectedNetOptions; solver: lw.SolverOptions; own?: boolean }[] = [
+    { title: 'sgd', net: {}, solver: {} },
+    { title: 'momentum, epochs', net: { reg: 0.1 }, solver: { updateRule: 'sgdMomentum', sampling: 'epoch' } },
+    {
+      title: 'adam, batch norm, dropout from the solver’s stream',
+      net: { normalization: 'batchnorm', dropout: 0.5 },
+      solver: { updateRule: 'adam', optimConfig: { learningRate: 0.01 }, schedule: 'cosine' },
+    },
+    {
+      title: 'adamw, batch norm, dropout from a stream of its own, epochs',
+      net: { normalization: 'batchnorm', dropout: 0.5, reg: 0.01, dtype: 'float64' },
+      solver: { updateRule: 'adamw', sampling: 'epoch' },
+      own: true,
+    },
+    { title: 'rmsprop, layer norm', net: { normalization: 'layernorm' }, solver: { updateRule: 'rmsprop' } },
+    { title: 'adagrad, svm', net: { loss: 'svm' }, solver: { updateRule: 'adagrad' } },
+  ];
+
+  /** A solver of a variant, and the lines it prints. */
+  const make = ({ net: options, solver, own = false }: (typeof variants)[number]) => {
+    const random = new lw.RandomState(21);
+    const model = net(2, { ...options, random });
+    if (own) model.random = new lw.RandomState(22);
+    const lines: string[] = [];
+    const log = (line: string) => lines.push(line);
+    const examples = data[model.dtype]();
+    return { model, examples, lines, solver: new lw.Solver(model, examples, { ...common, ...solver, random, log }) };
+  };
+  const outcome = (solver: lw.Solver, model: lw.Network) => ({
+    losses: solver.lossHistory,
+    train: solver.trainAccHistory,
+    val: solver.valAccHistory,
+    best: solver.bestValAcc,
+    epoch: solver.epoch,
+    rate: solver.learningRate,
+    bestParams: Object.values(solver.bestParams).map(bits),
+    state: frozen(model),
+    optim: Object.values(solver.optimConfigs).map((config) =>
+      Object.entries(config).map(([key, value]) => [key, value instanceof lw.Tensor ? bits(value) : value]),
+    ),
+  });
+
+  test.each(variants)('$title: stopped at any step and resumed = never stopped', async (variant) => {
+    const whole = make(variant);
+    await whole.solver.train();
+    const wanted = outcome(whole.solver, whole.model);
+    const steps = whole.solver.numIterations;
+    for (let stop = 1; stop < steps; stop += stop < 8 ? 1 : 2) {
+      const first = make(variant);
+      for await (const event of first.solver.steps()) if (event.type === 'step' && event.iteration === stop) break;
+      const bytes = first.solver.save();
+      const printed = first.lines.length;
+      first.solver.dispose();
+      first.model.dispose();
+      // A model that starts from other weights: all of it comes from the checkpoint.
+      const model = net(99, variant.net);
+      const lines: string[] = [];
+      const log = (line: string) => lines.push(line);
+      const solver = lw.Solver.resume(bytes, model, first.examples, { log });
+      expect(solver.iteration).toBe(stop);
+      expect(firstDifference(solver.save(), bytes), `saved again after step ${stop}`).toBe(-1);
+      await solver.train();
+      expect(outcome(solver, model), `stopped after step ${stop}`).toEqual(wanted);
+      expect([...first.lines.slice(0, printed), ...lines]).toEqual(whole.lines);
+      solver.dispose();
+      model.dispose();
+    }
+  });
+
+  test('saved in a callback of a run that goes on', async () => {
+    const variant = variants[2];
+    const whole = make(variant);
+    const saved: Uint8Array[] = [];
+    await whole.solver.train({
+      onStep: () => saved.push(whole.solver.save()),
+      onEpoch: () => saved.push(whole.solver.save()),
+    });
+    const wanted = outcome(whole.solver, whole.model);
+    for (const [i, bytes] of saved.entries()) {
+      if (i % 4 > 1 || i >= saved.length - 2) continue;
+      const model = net(99, variant.net);
+      const solver = lw.Solver.resume(bytes, model, whole.examples, quiet);
+      await solver.train();
+      expect(outcome(solver, model), `checkpoint ${i}`).toEqual(wanted);
+      solver.dispose();
+      model.dispose();
+    }
+  });
+
+  test('of a finished run: the model gets the best parameters, and another run goes on from the end', async () => {
+    const variant = variants[2];
+    const whole = make(variant);
+    await whole.solver.train();
+    const bytes = whole.solver.save();
+    const model = net(99, variant.net);
+    const solver = lw.Solver.resume(bytes, model, whole.examples, quiet);
+    expect(outcome(solver, model)).toEqual(outcome(whole.solver, whole.model));
+    await solver.train();
+    await whole.solver.train();
+    expect(outcome(solver, model)).toEqual(outcome(whole.solver, whole.model));
+  });
+
+  test('before the first step', async () => {
+    const whole = make(variants[1]);
+    const model = net(99, variants[1].net);
+    // The bytes may be a part of something larger, at any place.
+    const bytes = whole.solver.save();
+    const shifted = new Uint8Array(bytes.length + 5);
+    shifted.set(bytes, 3);
+    const solver = lw.Solver.resume(shifted.subarray(3, 3 + bytes.length), model, whole.examples, quiet);
+    await solver.train();
+    await whole.solver.train();
+    expect(outcome(solver, model)).toEqual(outcome(whole.solver, whole.model));
+  });
+
+  test('functions are asked for again', async () => {
+    const own: lw.UpdateRule = (w, dw, config = {}) => {
+      config.steps = ((config.steps as number) ?? 0) + 1;
+      config.sum ??= lw.zeros(w.shape);
+      for (const [i, g] of dw.data.entries()) (config.sum as lw.Tensor).data[i] += g;
+      return lw
+        .sgd(w, config.sum as lw.Tensor, { learningRate: config.learningRate as number })
+        .slice(0, 1)
+        .concat(config as never) as never;
+    };
+    const schedule = ({ fraction }: lw.TrainingProgress) => 1 - fraction / 2;
+    const augment = (batch: lw.Tensor, random: lw.RandomSource) => {
+      batch.data[0] += random.rand() as number;
+      return undefined;
+    };
+    const functions = { updateRule: own, schedule, augment };
+    const variant = { title: '', net: {}, solver: { ...functions, optimConfig: { learningRate: 0.01 } } };
+    const whole = make(variant);
+    await whole.solver.train();
+    const first = make(variant);
+    for await (const event of first.solver.steps()) if (event.iteration === 6) break;
+    const bytes = first.solver.save();
+    const model = net(99);
+    const resume = (options: lw.ResumeOptions) => lw.Solver.resume(bytes, model, first.examples, options);
+    expectRefused(
+      () => resume({ ...functions, schedule: undefined }),
+      lw.OptionError,
+      'resume: schedule was a function and must be given again',
+    );
+    expectRefused(() => resume({}), lw.OptionError, /updateRule was a function/);
+    expectRefused(() => resume({ ...functions, batchSize: 3 } as never), lw.OptionError, /unknown option 'batchSize'/);
+    const solver = resume({ ...functions, ...quiet });
+    await solver.train();
+    expect(outcome(solver, model)).toEqual(outcome(whole.solver, whole.model));
+    const plain = make(variants[0]);
+    const saved = plain.solver.save();
+    expectRefused(
+      () => lw.Solver.resume(saved, model, plain.examples, { augment }),
+      lw.OptionError,
+      'resume: augment was no function',
+    );
+    solver.optimConfigs.W1.table = [1, 2];
+    expectRefused(() => solver.save(), lw.OptionError, /table of the update rule must be plain/);
+  });
+
+  test('not in the middle of a step', async () => {
+    let solver: lw.Solver;
+    const log = () => expect(thrown(() => solver.save())).toBeInstanceOf(lw.RuntimeError);
+    solver = new lw.Solver(net(), clouds(), { numEpochs: 1, log });
+    await solver.train();
+    expect(solver.save().length).toBeGreaterThan(1000);
+  });
+
+  test('another model or other data are refused, and nothing is changed', async () => {
+    const { solver, examples } = make(variants[2]);
+    for await (const event of solver.steps()) if (event.iteration === 3) break;
+    const bytes = solver.save();
+    const refused: [lw.Network, lw.SolverData, RegExp][] = [
+      [
+        net(1, { ...variants[2].net, dtype: 'float64' }),
+        examples,
+        /model must be the one of the checkpoint, where W1 is float32 \(4, 6\), got float64/,
+      ],
+      [net(1, { dropout: 0.5 }), examples, /where gamma1 is float32 \(6,\), got none/],
+      [
+        new lw.FullyConnectedNet([7], { inputDim: 4, numClasses: 3, normalization: 'batchnorm' }),
+        examples,
+        /where W1 is float32 \(4, 6\), got float32 \(4, 7\)/,
+      ],
+      [net(1, variants[2].net), clouds(39, 12), /data must be the 38 training examples of then, got 39/],
+      [net(1, variants[2].net), clouds(38, 11), /data must be the 12 validation examples of then, got 11/],
+    ];
+    for (const [model, data, message] of refused) {
+      const before = frozen(model);
+      expectRefused(() => lw.Solver.resume(bytes, model, data), lw.ShapeError, message);
+      expect(frozen(model)).toEqual(before);
+    }
+  });
+
+  describe('bytes that are no checkpoint', () => {
+    const broken = async () => {
+      const made = make(variants[3]);
+      for await (const event of made.solver.steps()) if (event.iteration === 4) break;
+      return { bytes: made.solver.save(), examples: made.examples, model: net(1, variants[3].net) };
+    };
+
+    test('cut off anywhere', async () => {
+      const { bytes, examples, model } = await broken();
+      const before = frozen(model);
+      const lengths = [0, 5, 8, 15, 16, 100, 500, 1000];
+      for (let length = 1200; length < bytes.length; length += 997) lengths.push(length);
+      for (const length of [...lengths, bytes.length - 1]) {
+        expectRefused(
+          () => lw.Solver.resume(bytes.slice(0, length), model, examples),
+          lw.DataError,
+          /^resume: checkpoint: expected/,
+          `${length} bytes`,
+        );
+      }
+      const longer = new Uint8Array([...bytes, 0]);
+      const message = `resume: checkpoint: expected the end of the data at byte ${bytes.length}, got 1 more bytes`;
+      expectRefused(() => lw.Solver.resume(longer, model, examples), lw.DataError, message);
+      expect(frozen(model)).toEqual(before);
+    });
+
+    test('of another kind', async () => {
+      const { examples, model } = await broken();
+      const resume = (bytes: unknown) => () => lw.Solver.resume(bytes as Uint8Array, model, examples);
+      const text = new TextEncoder();
+      expectRefused(resume('text'), lw.DataError, /expected a Uint8Array at byte 0, got 'text'/);
+      expectRefused(
+        resume(text.encode('PK\u0003\u0004 some archive')),
+        lw.DataError,
+        /expected 'LANEWISE' at byte 0, got 'PK.. som'/,
+      );
+      expectRefused(
+        resume(text.encode('LANEWISE\u0002\0\0\0\u0002\0\0\0{}')),
+        lw.DataError,
+        /expected version 1 at byte 8, got 2/,
+      );
+      expectRefused(resume(text.encode('LANEWISE\u0001\0\0\0\u0002\0\0\0{}')), lw.DataError, /expected kind 'solver'/);
+      expectRefused(resume(text.encode('LANEWISE\u0001\0\0\0\u0002\0\0\0[]')), lw.DataError, /a header object/);
+      expectRefused(resume(text.encode('LANEWISE\u0001\0\0\0\u0002\0\0\0{]')), lw.DataError, /a header in JSON/);
+    });
+
+    test('a header that lies', async () => {
+      const { bytes, examples, model } = await broken();
+      const before = frozen(model);
+      const length = new DataView(bytes.buffer).getUint32(12, true);
+      const header = JSON.parse(new TextDecoder().decode(bytes.subarray(16, 16 + length)));
+      const body = bytes.slice(Math.ceil((16 + length) / 8) * 8);
+      const rewritten = (change: (h: typeof header) => void) => {
+        const copy = structuredClone(header);
+        change(copy);
+        const text = new TextEncoder().encode(JSON.stringify(copy));
+        const made = new Uint8Array(Math.ceil((16 + text.length) / 8) * 8 + body.length);
+        made.set(bytes.subarray(0, 16));
+        new DataView(made.buffer).setUint32(12, text.length, true);
+        made.set(text, 16);
+        made.set(body, made.length - body.length);
+        return made;
+      };
+      // The tool itself is right.
+      lw.Solver.resume(
+        rewritten(() => {}),
+        net(1, variants[3].net),
+        examples,
+        quiet,
+      ).dispose();
+      const lies: ((h: typeof header) => void)[] = [
+        (h) => {
+          h.content = null;
+        },
+        (h) => {
+          h.arrays = {};
+        },
+        (h) => {
+          h.arrays[0].shape = [1e9, 1e9];
+        },
+        (h) => {
+          h.arrays[0].shape = [-1];
+        },
+        (h) => {
+          h.arrays[0].shape = ['4', 6];
+        },
+        (h) => {
+          h.arrays[0].dtype = 'constructor';
+        },
+        (h) => {
+          h.arrays[0].dtype = 'uint8';
+        },
+        (h) => {
+          h.arrays[1].name = h.arrays[0].name;
+        },
+        (h) => {
+          h.arrays[3] = null;
+        },
+        (h) => {
+          h.content.options.batchSize = -5;
+        },
+        (h) => {
+          h.content.options.batchSize = '7';
+        },
+        (h) => {
+          h.content.options.updateRule = 'evil';
+        },
+        (h) => {
+          h.content.options.sampling = 'none';
+        },
+        (h) => {
+          h.content.options.schedule = {};
+        },
+        (h) => {
+          h.content.functions = 1;
+        },
+        (h) => {
+          h.content.configs = [];
+        },
+        (h) => {
+          h.content.configs[0] = 5;
+        },
+        (h) => {
+          h.content.configs[0].learningRate = 'fast';
+        },
+        (h) => {
+          h.content.configs[0].t = -1;
+        },
+        (h) => {
+          h.content.configs[0].unknown = 1;
+        },
+        (h) => {
+          h.content.stream.pos = 1000;
+        },
+        (h) => {
+          h.content.stream = null;
+        },
+        (h) => {
+          h.content.modelStream.hasGauss = 7;
+        },
+        (h) => {
+          h.content.done = -1;
+        },
+        (h) => {
+          h.content.done = 1e9;
+        },
+        (h) => {
+          h.content.numIterations = 0.5;
+        },
+        (h) => {
+          h.content.epoch = 'x';
+        },
+        (h) => {
+          h.content.lastEpoch = -1;
+        },
+        (h) => {
+          h.content.bestValAcc = 2;
+        },
+        (h) => {
+          h.content.reg = -1;
+        },
+        (h) => {
+          h.content.learningRate = -1;
+        },
+        (h) => {
+          delete h.content.done;
+        },
+        (h) => {
+          h.content.numTrain = null;
+        },
+        (h) => {
+          h.arrays.find((a: { name: string }) => a.name === 'lossHistory').name = 'history';
+        },
+        (h) => {
+          h.arrays.find((a: { name: string }) => a.name === 'stream').name = 'other';
+        },
+        (h) => {
+          h.arrays.find((a: { name: string }) => a.name === 'epoch/order').name = 'epoch/other';
+        },
+        (h) => {
+          h.arrays.find((a: { name: string }) => a.name === 'optim 0/m').shape = [24];
+        },
+      ];
+      for (const lie of lies) {
+        expectRefused(
+          () => lw.Solver.resume(rewritten(lie), model, examples, quiet),
+          lw.DataError,
+          /^resume: checkpoint: expected/,
+          String(lie),
+        );
+      }
+      // Where files are written is not for a file to say.
+      const path = rewritten((h) => {
+        h.content.options.checkpointName = 'elsewhere';
+      });
+      const solver = lw.Solver.resume(path, model, examples, quiet);
+      expect(frozen(model)).not.toEqual(before);
+      await solver.train();
+    });
+  });
+});
+
+describe('memory', () => {
+  test.each(['replacement', 'epoch'] as const)('stays flat over a long run (%s)', async (sampling) => {
+    const model = net(2, { normalization: 'batchnorm', dropout: 0.5, reg: 0.1 });
+    const options = {
+      updateRule: 'adam',
+      batchSize: 7,
+      numEpochs: 300,
+      numTrainSamples: 20,
+      sampling,
+      ...quiet,
+    } as const;
+    const solver = new lw.Solver(model, clouds(38, 12, 'float64'), options);
+    let warm: lw.Info['memory'] | undefined;
+    for await (const { type, iteration } of solver.steps()) {
+      if (type !== 'step') continue;
+      if (iteration === 20) warm = lw.info().memory;
+      if (iteration > 20 && iteration % 100 === 0) expect(lw.info().memory).toEqual(warm);
+    }
+    expect(solver.lossHistory.length).toBeGreaterThan(1400);
+  });
+
+  test('a Solver frees all it has made', async () => {
+    const before = live();
+    const data = clouds(38, 12);
+    const given = live();
+    const model = net(2, { normalization: 'batchnorm' });
+    const { yTrain, XVal } = data;
+    const arrays = { ...data, yTrain: Array.from(yTrain.data), XVal: XVal.toArray() };
+    const solver = new lw.Solver(model, arrays, { updateRule: 'adam', numEpochs: 2, sampling: 'epoch', ...quiet });
+    await solver.train();
+    const other = net(2, { normalization: 'batchnorm' });
+    const resumed = lw.Solver.resume(solver.save(), other, data, quiet);
+    await resumed.train();
+    resumed.dispose();
+    other.dispose();
+    solver.dispose();
+    model.dispose();
+    expect(live()).toBe(given);
+    for (const t of Object.values(data)) t.dispose();
+    expect(live()).toBe(before);
+  });
+
+  test('no room: a typed error, and the run goes on once there is room', async () => {
+    const { build, threads } = lw.info();
+    await lw.init({ build, threads, maxMemory: 2 ** 22 });
+    const wanted = net(2, { dtype: 'float64' });
+    const data = clouds(38, 12, 'float64');
+    const options = { updateRule: 'adam', numEpochs: 2, batchSize: 9, ...quiet } as const;
+    const whole = new lw.Solver(wanted, data, { ...options, random: new lw.RandomState(1) });
+    await whole.train();
+    const model = net(2, { dtype: 'float64' });
+    const solver = new lw.Solver(model, data, { ...options, random: new lw.RandomState(1) });
+    const before = frozen(model);
+    const held = fillMemory();
+    await expect(solver.train()).rejects.toBeInstanceOf(lw.MemoryError);
+    expect(frozen(model)).toEqual(before);
+    for (const t of held) t.dispose();
+    await solver.train();
+    expect(solver.lossHistory).toEqual(whole.lossHistory);
+    expect(frozen(model)).toEqual(frozen(wanted));
+    await lw.init({ build, threads });
+  });
+});
