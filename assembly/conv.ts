@@ -10,7 +10,7 @@
  */
 import { KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
 import { ACCUMULATE, anyTile, blockDepth, blockFlags, packRows, ROW_BIAS } from './gemm';
-import { at, lanes, zero } from './lanes';
+import { at, lanes, storeTransposed, zero } from './lanes';
 
 /** Places in a Geometry. padTop and padLeft are the borders before the image; after it as much as positions need. */
 const G_N: i32 = 0;
@@ -175,7 +175,7 @@ function packedSize<T>(geometry: usize): i32 {
 export function convScratch<T>(geometry: usize): i32 {
   const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
   const images = groupSize<T>(geometry) * paddedSize(geometry) + SLACK;
-  const packed = sizeof<T>() * packedSize<T>(geometry);
+  const packed = <i32>sizeof<T>() * packedSize<T>(geometry);
   return (<i32>THREAD_SCRATCH_BYTES + packed + 4 * (K + 4) + sizeof<T>() * images + 255) & ~63;
 }
 
@@ -421,30 +421,9 @@ function packColumns<T>(to: usize, image: usize, table: usize, count: i32, p: i3
       let run = min(left, OW - column);
       left -= run;
       let s = image + rowStep * row + step * column;
-      if (stride == 1) {
-        for (; run >= lanes<T>(); run -= lanes<T>(), s += 16) {
-          if (sizeof<T>() == 4) {
-            const r0 = v128.load(s + o0);
-            const r1 = v128.load(s + o1);
-            const r2 = v128.load(s + o2);
-            const r3 = v128.load(s + o3);
-            const lo01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
-            const hi01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
-            const lo23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
-            const hi23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
-            v128.store(q, v128.shuffle<f32>(lo01, lo23, 0, 1, 4, 5));
-            v128.store(q + width, v128.shuffle<f32>(lo01, lo23, 2, 3, 6, 7));
-            q += width + width;
-            v128.store(q, v128.shuffle<f32>(hi01, hi23, 0, 1, 4, 5));
-            v128.store(q + width, v128.shuffle<f32>(hi01, hi23, 2, 3, 6, 7));
-            q += width + width;
-          } else {
-            const r0 = v128.load(s + o0);
-            const r1 = v128.load(s + o1);
-            v128.store(q, v128.shuffle<f64>(r0, r1, 0, 2));
-            v128.store(q + width, v128.shuffle<f64>(r0, r1, 1, 3));
-            q += width + width;
-          }
+      if (sizeof<T>() == 4 && stride == 1) {
+        for (; run >= 4; run -= 4, s += 16, q += 4 * width) {
+          storeTransposed(q, width, v128.load(s + o0), v128.load(s + o1), v128.load(s + o2), v128.load(s + o3));
         }
       }
       for (; run > 0; run--, s += step, q += width) {

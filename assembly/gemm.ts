@@ -14,7 +14,7 @@
  * Strides (rsA, csA, rsB, csB, ldc) count elements.
  */
 import { A_PANEL_BYTES, KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
-import { at, fma, lanes, splat, zero } from './lanes';
+import { at, fma, lanes, storeTransposed, zero } from './lanes';
 
 /** Flags of `flags`: add to C instead of overwriting it; apply max(0, .) at the end; bias is one number per row of C. */
 export const ACCUMULATE: i32 = 1;
@@ -93,20 +93,8 @@ function packTransposed<T>(to: usize, B: usize, kc: i32, cs: usize, step: usize)
     const b2 = b1 + cs;
     const b3 = b2 + cs;
     for (; k + 16 <= bytes; k += 16) {
-      const r0 = v128.load(B + k);
-      const r1 = v128.load(b1 + k);
-      const r2 = v128.load(b2 + k);
-      const r3 = v128.load(b3 + k);
-      const lo01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
-      const hi01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
-      const lo23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
-      const hi23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
-      v128.store(to, v128.shuffle<f32>(lo01, lo23, 0, 1, 4, 5));
-      v128.store(to + step, v128.shuffle<f32>(lo01, lo23, 2, 3, 6, 7));
-      to += step + step;
-      v128.store(to, v128.shuffle<f32>(hi01, hi23, 0, 1, 4, 5));
-      v128.store(to + step, v128.shuffle<f32>(hi01, hi23, 2, 3, 6, 7));
-      to += step + step;
+      storeTransposed(to, step, v128.load(B + k), v128.load(b1 + k), v128.load(b2 + k), v128.load(b3 + k));
+      to += 4 * step;
     }
     for (; k < bytes; k += 4, to += step) {
       store<f32>(to, load<f32>(B + k));
@@ -369,20 +357,6 @@ export function anyTile<T>(
   else edgeTile<T>(C, a, b, bias, kc, ldcBytes, flags, mr, nr, a + A_PANEL_BYTES);
 }
 
-/** Rows [row, row + mr) of one block: packs the A micro-panel and sweeps it over the nc packed columns of B. */
-function sweep<T>(
-  C: usize, A: usize, packed: usize, bias: usize, mr: i32, nc: i32, kc: i32, rsA: i32, csA: i32, ldc: i32,
-  flags: i32, scratch: usize,
-): void {
-  const ldcBytes = at<T>(ldc);
-  const panelBytes = at<T>(kc * NR<T>());
-  packRows<T>(scratch, A, kc, mr, rsA, csA);
-  for (let j = 0; j < nc; j += NR<T>(), packed += panelBytes, C += 32) {
-    anyTile<T>(C, scratch, packed, bias, kc, ldcBytes, flags, mr, min(nc - j, NR<T>()));
-    if (bias && !(flags & ROW_BIAS)) bias += 32;
-  }
-}
-
 /** Flags of block pc: later blocks add to the first; bias and ReLU come with the last. */
 // @ts-ignore: decorator
 @inline
@@ -390,6 +364,31 @@ export function blockFlags(flags: i32, pc: i32, last: bool): i32 {
   let own = pc > 0 ? flags | ACCUMULATE : flags;
   if (!last) own &= ~RELU;
   return own;
+}
+
+/**
+ * Row tiles [begin, end) of C from one packed block of B (columns [jc, jc + nc), depth [pc, pc + kc)): for each, the A
+ * micro-panel is packed and swept over the panels of B. C, A and bias: of the whole product.
+ */
+function sweep<T>(
+  C: usize, A: usize, packed: usize, bias: usize, M: i32, K: i32, jc: i32, nc: i32, pc: i32, kc: i32, rsA: i32,
+  csA: i32, ldc: i32, flags: i32, scratch: usize, begin: i32, end: i32,
+): void {
+  const last = pc + kc == K;
+  const own = blockFlags(flags, pc, last);
+  const ldcBytes = at<T>(ldc);
+  const panelBytes = at<T>(kc * NR<T>());
+  for (let i = begin * MR, past = min(M, end * MR); i < past; i += MR) {
+    const mr = min(M - i, MR);
+    packRows<T>(scratch, A + at<T>(i) * rsA + at<T>(pc) * csA, kc, mr, rsA, csA);
+    let from = packed;
+    let to = C + at<T>(i) * ldc + at<T>(jc);
+    let tileBias = last && bias ? bias + at<T>(jc) : 0;
+    for (let j = 0; j < nc; j += NR<T>(), from += panelBytes, to += 32) {
+      anyTile<T>(to, scratch, from, tileBias, kc, ldcBytes, own, mr, min(nc - j, NR<T>()));
+      if (tileBias && !(flags & ROW_BIAS)) tileBias += 32;
+    }
+  }
 }
 
 /**
@@ -405,15 +404,8 @@ export function gemm<T>(
     const nc = min(N - jc, NC);
     for (let pc = 0, kc = 0; pc < K; pc += kc) {
       kc = blockDepth(pc, K);
-      const last = pc + kc == K;
       packBlock<T>(scratch, B + at<T>(pc) * rsB + at<T>(jc) * csB, kc, nc, rsB, csB);
-      const own = blockFlags(flags, pc, last);
-      for (let i = 0; i < M; i += MR) {
-        sweep<T>(
-          C + at<T>(i) * ldc + at<T>(jc), A + at<T>(i) * rsA + at<T>(pc) * csA, scratch,
-          last && bias ? bias + at<T>(jc) : 0, min(M - i, MR), nc, kc, rsA, csA, ldc, own, rows,
-        );
-      }
+      sweep<T>(C, A, scratch, bias, M, K, jc, nc, pc, kc, rsA, csA, ldc, flags, rows, 0, (M + MR - 1) / MR);
     }
   }
 }
@@ -451,16 +443,11 @@ export function gemmRows<T>(
     const to = min(end, (block + 1) * tiles);
     for (let pc = 0, kc = 0; pc < K; pc += kc) {
       kc = blockDepth(pc, K);
-      const last = pc + kc == K;
-      const own = blockFlags(flags, pc, last);
       const from = packed + at<T>(blockOffset<T>(jc, pc, N, K));
-      for (let u = begin; u < to; u++) {
-        const i = (u - block * tiles) * MR;
-        sweep<T>(
-          C + at<T>(i) * ldc + at<T>(jc), A + at<T>(i) * rsA + at<T>(pc) * csA, from, last && bias ? bias + at<T>(jc) : 0,
-          min(M - i, MR), nc, kc, rsA, csA, ldc, own, scratch,
-        );
-      }
+      const first = block * tiles;
+      sweep<T>(
+        C, A, from, bias, M, K, jc, nc, pc, kc, rsA, csA, ldc, flags, scratch, begin - first, to - first,
+      );
     }
     begin = to;
   }

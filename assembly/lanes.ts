@@ -63,3 +63,32 @@ export function sumLanes<T>(v: v128): T {
   }
   return <T>(v128.extract_lane<T>(v, 0) + v128.extract_lane<T>(v, 1));
 }
+
+/** Vector at p, or in a ragged end, where no whole vector is left, the one element at p in every lane. */
+// @ts-ignore: decorator
+@inline
+export function read<T>(p: usize, whole: bool): v128 {
+  return whole ? v128.load(p) : v128.load_splat<T>(p);
+}
+
+/** What read took, written back. */
+// @ts-ignore: decorator
+@inline
+export function write<T>(p: usize, v: v128, whole: bool): void {
+  if (whole) v128.store(p, v);
+  else store<T>(p, first<T>(v));
+}
+
+/** Four vectors of float32 as columns: stores the rows of the 4x4 transpose, `step` bytes apart. */
+// @ts-ignore: decorator
+@inline
+export function storeTransposed(to: usize, step: usize, r0: v128, r1: v128, r2: v128, r3: v128): void {
+  const lo01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);
+  const hi01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+  const lo23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5);
+  const hi23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<f32>(lo01, lo23, 0, 1, 4, 5));
+  v128.store(to + step, v128.shuffle<f32>(lo01, lo23, 2, 3, 6, 7));
+  v128.store(to + 2 * step, v128.shuffle<f32>(hi01, hi23, 0, 1, 4, 5));
+  v128.store(to + 3 * step, v128.shuffle<f32>(hi01, hi23, 2, 3, 6, 7));
+}

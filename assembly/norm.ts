@@ -2,20 +2,20 @@
  * Batch normalisation (Ioffe and Szegedy, 2015) over the columns of (N, D) and layer normalisation (Ba, Kiros and
  * Hinton, 2016) over its rows. Batch norm is split over columns, layer norm over rows.
  */
-import { at, first, fma, fnma, lanes, splat, sumLanes, zero } from './lanes';
+import { at, first, fma, fnma, lanes, read, splat, sumLanes, write, zero } from './lanes';
 
-/** Vector at p, or its first element in every lane for the ragged last columns. */
-// @ts-ignore: decorator
-@inline
-function read<T>(p: usize, whole: bool): v128 {
-  return whole ? v128.load(p) : v128.load_splat<T>(p);
-}
-
-// @ts-ignore: decorator
-@inline
-function write<T>(p: usize, v: v128, whole: bool): void {
-  if (whole) v128.store(p, v);
-  else store<T>(p, first<T>(v));
+/** One vector of columns (or one column) from offset to last: xhat = (x - mean) * inv, out = gamma * xhat + beta. */
+function normalise<T>(
+  out: usize, xhat: usize, x: usize, gamma: usize, beta: usize, mean: v128, inv: v128, offset: usize, last: usize,
+  rowBytes: usize, whole: bool,
+): void {
+  const g = read<T>(gamma + offset, whole);
+  const b = read<T>(beta + offset, whole);
+  for (let p = offset; p < last; p += rowBytes) {
+    const h = v128.mul<T>(v128.sub<T>(read<T>(x + p, whole), mean), inv);
+    write<T>(xhat + p, h, whole);
+    write<T>(out + p, fma<T>(h, g, b), whole);
+  }
 }
 
 /**
@@ -51,13 +51,7 @@ export function batchnormTrain<T>(
     const oldVar = v128.mul<T>(keep, read<T>(runningVar + offset, whole));
     write<T>(runningMean + offset, fma<T>(take, mean, oldMean), whole);
     write<T>(runningVar + offset, fma<T>(take, variance, oldVar), whole);
-    const g = read<T>(gamma + offset, whole);
-    const b = read<T>(beta + offset, whole);
-    for (let p = offset; p < last; p += rowBytes) {
-      const h = v128.mul<T>(v128.sub<T>(read<T>(x + p, whole), mean), inv);
-      write<T>(xhat + p, h, whole);
-      write<T>(out + p, fma<T>(h, g, b), whole);
-    }
+    normalise<T>(out, xhat, x, gamma, beta, mean, inv, offset, last, rowBytes, whole);
     j += whole ? lanes<T>() : 1;
   }
 }
@@ -77,13 +71,7 @@ export function batchnormTest<T>(
     const mean = read<T>(runningMean + offset, whole);
     const inv = v128.div<T>(one, v128.sqrt<T>(v128.add<T>(read<T>(runningVar + offset, whole), e)));
     write<T>(invStd + offset, inv, whole);
-    const g = read<T>(gamma + offset, whole);
-    const b = read<T>(beta + offset, whole);
-    for (let p = offset, last = rowBytes * N + offset; p < last; p += rowBytes) {
-      const h = v128.mul<T>(v128.sub<T>(read<T>(x + p, whole), mean), inv);
-      write<T>(xhat + p, h, whole);
-      write<T>(out + p, fma<T>(h, g, b), whole);
-    }
+    normalise<T>(out, xhat, x, gamma, beta, mean, inv, offset, rowBytes * N + offset, rowBytes, whole);
     j += whole ? lanes<T>() : 1;
   }
 }

@@ -1,18 +1,5 @@
 /** Update rules, in place on the weights w with gradient dw and the rule's state; elements [begin, end). */
-import { at, first, fma, fnma, lanes, splat } from './lanes';
-
-// @ts-ignore: decorator
-@inline
-function read<T>(p: usize, whole: bool): v128 {
-  return whole ? v128.load(p) : v128.load_splat<T>(p);
-}
-
-// @ts-ignore: decorator
-@inline
-function write<T>(p: usize, v: v128, whole: bool): void {
-  if (whole) v128.store(p, v);
-  else store<T>(p, first<T>(v));
-}
+import { at, fma, fnma, lanes, read, splat, write } from './lanes';
 
 /** Bytes to the next step: a vector while one fits, then element by element. */
 // @ts-ignore: decorator

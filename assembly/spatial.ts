@@ -78,6 +78,18 @@ function scalePlane<T>(y: usize, x: usize, P: i32, k: f64, c: f64, relu: i32): v
   }
 }
 
+/** out = gamma (x - mean) inv + beta over channel c of all images, ReLU if asked. */
+function scaleChannel<T>(
+  out: usize, x: usize, gamma: T, beta: T, mean: f64, inv: f64, relu: i32, N: i32, C: i32, P: i32, c: i32,
+): void {
+  const k = <f64>gamma * inv;
+  const b = <f64>beta - mean * k;
+  for (let n = 0; n < N; n++) {
+    const plane = at<T>((n * C + c) * P);
+    scalePlane<T>(out + plane, x + plane, P, k, b, relu);
+  }
+}
+
 /** dx = k d + l x + c over one plane, d as in addProducts. */
 function gradientPlane<T>(dx: usize, dout: usize, x: usize, y: usize, P: i32, k: f64, l: f64, c: f64): void {
   const kv = splat<T>(<T>k);
@@ -122,12 +134,7 @@ export function spatialBatchnormTrain<T>(
     store<T>(invStd + o, <T>inv);
     store<T>(runningMean + o, <T>(momentum * <f64>load<T>(runningMean + o) + (1 - momentum) * m));
     store<T>(runningVar + o, <T>(momentum * <f64>load<T>(runningVar + o) + (1 - momentum) * variance));
-    const k = <f64>load<T>(gamma + o) * inv;
-    const b = <f64>load<T>(beta + o) - m * k;
-    for (let n = 0; n < N; n++) {
-      const plane = at<T>((n * C + c) * P);
-      scalePlane<T>(out + plane, x + plane, P, k, b, relu);
-    }
+    scaleChannel<T>(out, x, load<T>(gamma + o), load<T>(beta + o), m, inv, relu, N, C, P, c);
   }
 }
 
@@ -142,12 +149,7 @@ export function spatialBatchnormTest<T>(
     const inv = 1 / sqrt<f64>(<f64>load<T>(runningVar + o) + eps);
     store<T>(mean + o, <T>m);
     store<T>(invStd + o, <T>inv);
-    const k = <f64>load<T>(gamma + o) * inv;
-    const b = <f64>load<T>(beta + o) - m * k;
-    for (let n = 0; n < N; n++) {
-      const plane = at<T>((n * C + c) * P);
-      scalePlane<T>(out + plane, x + plane, P, k, b, relu);
-    }
+    scaleChannel<T>(out, x, load<T>(gamma + o), load<T>(beta + o), m, inv, relu, N, C, P, c);
   }
 }
 

@@ -11,8 +11,8 @@
  * Tiles are counted along rows of tiles, and those through all images: tile row r is row r % TH of image r / TH. Work is
  * cut at tile rows. T, the tiles of a block, is rounded up to whole panels of the matrix product.
  */
-import { KC, MR, NR, THREAD_SCRATCH_BYTES } from './blocks';
-import { ACCUMULATE, gemm, gemmRows } from './gemm';
+import { MR, THREAD_SCRATCH_BYTES } from './blocks';
+import { ACCUMULATE, blockDepth, gemm, gemmRows } from './gemm';
 import { at, fma, fnma } from './lanes';
 
 /** Values of a tile in the basis. */
@@ -315,7 +315,7 @@ export function winogradForward(
       makeStrips(strips, x + at<f32>(c * H * W), at<f32>(C * H * W), H, W, TH, TW, pad, 6, row, last);
       // The packed layout of gemmPack: blocks of depth, in each the panels of eight tiles, k-major.
       const pc = depthStart(c, C);
-      const kc = depthOf(pc, C);
+      const kc = blockDepth(pc, C);
       inputTiles(V + at<f32>(pc * T + (c - pc) * 8), planeV, at<f32>(8 * kc), strips, spare, tiles, TW);
     }
     const planeM = at<f32>(F * T);
@@ -334,19 +334,12 @@ export function winogradForward(
   }
 }
 
-/** Start of the depth block that k lies in, and its depth: as blockDepth cuts K. */
+/** Start of the depth block that k lies in, as blockDepth cuts K. */
 function depthStart(k: i32, K: i32): i32 {
   let start = 0;
-  for (let depth = depthOf(0, K); start + depth <= k; depth = depthOf(start, K)) start += depth;
+  for (let depth = blockDepth(0, K); start + depth <= k; depth = blockDepth(start, K)) start += depth;
   return start;
 }
-// @ts-ignore: decorator
-@inline
-function depthOf(k: i32, K: i32): i32 {
-  const left = K - k;
-  return left <= KC ? left : left >= 2 * KC ? KC : (left + 1) >> 1;
-}
-
 /** One filter of a block out of the basis, plus bias, into the images; tiles at the border are cut. */
 function outputTiles(
   out: usize, imageStep: usize, M: usize, plane: usize, bias: f32, relu: i32, spare: usize, rows: usize, row: i32,

@@ -26,7 +26,16 @@ for (const name of wanted) {
 function optimize(file) {
   const module = binaryen.readBinary(readFileSync(file));
   const { Features } = binaryen;
-  const used = ['SIMD128', 'RelaxedSIMD', 'Atomics', 'BulkMemory', 'NontrappingFPToInt', 'SignExt', 'MutableGlobals'];
+  const used = [
+    'SIMD128',
+    'RelaxedSIMD',
+    'Atomics',
+    'BulkMemory',
+    'BulkMemoryOpt',
+    'NontrappingFPToInt',
+    'SignExt',
+    'MutableGlobals',
+  ];
   module.setFeatures(used.reduce((all, name) => all | Features[name], 0));
   binaryen.setOptimizeLevel(3);
   binaryen.setShrinkLevel(1);

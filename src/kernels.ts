@@ -27,7 +27,7 @@ const LINE = 16;
 type Argument = Operand | number | boolean | undefined;
 
 function numbers(args: readonly Argument[]): number[] {
-  return args.map((a) => (typeof a === 'object' ? a.address : Number(a ?? 0)));
+  return args.map((a) => (typeof a === 'number' ? a : typeof a === 'object' ? a.address : Number(a ?? 0)));
 }
 
 /** A kernel by its name and element type: a suffix, or that of an operand. */
@@ -167,15 +167,17 @@ const UNARY = { exp: 8, log: 10, sqrt: 2, relu: 1, sigmoid: 10, tanh: 12, swish:
 const UNARY_BACKWARD = { relu: 1, leakyRelu: 1, sigmoid: 1, tanh: 1, swish: 12 } as const;
 export type UnaryName = keyof typeof UNARY;
 export type ActivationName = keyof typeof UNARY_BACKWARD;
+const UNARY_NAMES = Object.keys(UNARY);
+const UNARY_BACKWARD_NAMES = Object.keys(UNARY_BACKWARD);
 
 /** y = f(x), elementwise. parameter: slope of leakyRelu, factor of scale. */
 export function unary(name: UnaryName, y: Operand, x: Operand, parameter = 0): void {
-  each('unary', UNARY[name], y, x, Object.keys(UNARY).indexOf(name), parameter);
+  each('unary', UNARY[name], y, x, UNARY_NAMES.indexOf(name), parameter);
 }
 
 /** dx from dout and what forward kept: its output for relu, sigmoid and tanh, its input for leakyRelu and swish. */
 export function unaryBackward(name: ActivationName, dx: Operand, dout: Operand, kept: Operand, slope = 0): void {
-  const op = Object.keys(UNARY_BACKWARD).indexOf(name);
+  const op = UNARY_BACKWARD_NAMES.indexOf(name);
   each('unaryBackward', UNARY_BACKWARD[name], dx, dout, kept, op, slope);
 }
 

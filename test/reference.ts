@@ -155,10 +155,12 @@ function normalise({ x, gamma, beta }: Inputs, means: ArrayLike<number>, vars: A
   return out;
 }
 
-/** Mean and biased variance of every column. */
-function statistics(x: Dense): { means: Float64Array; variances: Float64Array } {
-  const means = reduce(x, 0, mean).data;
-  return { means, variances: reduce(x, 0, (column) => mean(column.map((v) => (v - mean(column)) ** 2))).data };
+/** Mean and biased variance of every column of (N, D). */
+function statistics({ shape: [N, D], data }: Dense): { means: Float64Array; variances: Float64Array } {
+  const [means, variances] = [new Float64Array(D), new Float64Array(D)];
+  for (let i = 0; i < N * D; i++) means[i % D] += data[i] / N;
+  for (let i = 0; i < N * D; i++) variances[i % D] += (data[i] - means[i % D]) ** 2 / N;
+  return { means, variances };
 }
 
 function batchnorm(inputs: Inputs, options: Options): Dense {
@@ -224,17 +226,27 @@ function conv({ x, w, b }: Inputs, { stride, pad }: Options): Dense {
   const [N, C, H, W] = x.shape;
   const [F, , HH, WW] = w.shape;
   const [step, border] = [stride as number, pad as number];
-  const out = dense([N, F, 1 + Math.floor((H + 2 * border - HH) / step), 1 + Math.floor((W + 2 * border - WW) / step)]);
-  for (const position of positions(out.shape)) {
-    const [n, f, oh, ow] = position;
-    let total = b.data[f];
-    for (const [c, i, j] of positions([C, HH, WW])) {
-      const [h, v] = [oh * step + i - border, ow * step + j - border];
-      if (h >= 0 && h < H && v >= 0 && v < W) {
-        total += x.data[offset(x.shape, [n, c, h, v])] * w.data[offset(w.shape, [f, c, i, j])];
+  const [OH, OW] = [1 + Math.floor((H + 2 * border - HH) / step), 1 + Math.floor((W + 2 * border - WW) / step)];
+  const out = dense([N, F, OH, OW]);
+  let o = 0;
+  for (let n = 0; n < N; n++) {
+    for (let f = 0; f < F; f++) {
+      for (let top = -border; top < OH * step - border; top += step) {
+        for (let left = -border; left < OW * step - border; left += step) {
+          let total = b.data[f];
+          for (let c = 0; c < C; c++) {
+            for (let i = 0; i < HH; i++) {
+              for (let j = 0; j < WW; j++) {
+                const [h, v] = [top + i, left + j];
+                const inside = h >= 0 && h < H && v >= 0 && v < W;
+                if (inside) total += x.data[((n * C + c) * H + h) * W + v] * w.data[((f * C + c) * HH + i) * WW + j];
+              }
+            }
+          }
+          out.data[o++] = total;
+        }
       }
     }
-    out.data[offset(out.shape, position)] = total;
   }
   return out;
 }
@@ -243,25 +255,41 @@ function conv({ x, w, b }: Inputs, { stride, pad }: Options): Dense {
 function pool(x: Dense, { poolHeight, poolWidth, stride }: Options, f: (window: number[]) => number): Dense {
   const [N, C, H, W] = x.shape;
   const [height, width, step] = [poolHeight as number, poolWidth as number, stride as number];
-  const out = dense([N, C, 1 + Math.floor((H - height) / step), 1 + Math.floor((W - width) / step)]);
-  for (const position of positions(out.shape)) {
-    const [n, c, oh, ow] = position;
-    const window: number[] = [];
-    for (const [i, j] of positions([height, width])) {
-      window.push(x.data[offset(x.shape, [n, c, oh * step + i, ow * step + j])]);
+  const [OH, OW] = [1 + Math.floor((H - height) / step), 1 + Math.floor((W - width) / step)];
+  const out = dense([N, C, OH, OW]);
+  let o = 0;
+  for (let plane = 0; plane < N * C; plane++) {
+    for (let top = 0; top < OH * step; top += step) {
+      for (let left = 0; left < OW * step; left += step) {
+        const window: number[] = [];
+        for (let i = 0; i < height; i++) {
+          for (let j = 0; j < width; j++) window.push(x.data[(plane * H + top + i) * W + left + j]);
+        }
+        out.data[o++] = f(window);
+      }
     }
-    out.data[offset(out.shape, position)] = f(window);
   }
   return out;
 }
 
-/** Images (N, C, H, W) as rows (N H W, C), and back. */
-const channelsLast = (x: Dense): Dense => {
-  const [N, C, H, W] = x.shape;
-  return dense([N * H * W, C], transpose(x, [0, 2, 3, 1]).data);
-};
-const channelsFirst = (rows: Dense, [N, C, H, W]: readonly number[]): Dense =>
-  transpose(dense([N, H, W, C], rows.data), [0, 3, 1, 2]);
+/** Images (N, C, H, W) as rows (N H W, C), and back: what stands where in the two. */
+function* pixels([N, C, H, W]: readonly number[]): Generator<[image: number, row: number]> {
+  for (let n = 0; n < N; n++) {
+    for (let c = 0; c < C; c++) {
+      for (let p = 0; p < H * W; p++) yield [(n * C + c) * H * W + p, (n * H * W + p) * C + c];
+    }
+  }
+}
+function channelsLast(x: Dense): Dense {
+  const rows = dense([x.data.length / x.shape[1], x.shape[1]]);
+  for (const [image, row] of pixels(x.shape)) rows.data[row] = x.data[image];
+  return rows;
+}
+function channelsFirst(rows: Dense, shape: readonly number[]): Dense {
+  const x = dense(shape);
+  for (const [image, row] of pixels(shape)) x.data[image] = rows.data[row];
+  return x;
+}
 
 function spatialBatchnorm(inputs: Inputs, options: Options): Dense {
   return channelsFirst(batchnorm({ ...inputs, x: channelsLast(inputs.x) }, options), inputs.x.shape);
@@ -371,70 +399,3 @@ export function mersenneTwister(seed: number): () => number {
   };
   return () => ((word() >>> 5) * 67108864 + (word() >>> 6)) / 9007199254740992;
 }
-
-// Update rules, in place
-
-export interface RuleState {
-  w: Float64Array;
-  dw: ArrayLike<number>;
-  velocity?: Float64Array;
-  cache?: Float64Array;
-  m?: Float64Array;
-  v?: Float64Array;
-  t?: number;
-}
-
-type Rule = (state: RuleState, config: Readonly<Record<string, number | boolean>>) => void;
-
-const each = (state: RuleState, name: 'velocity' | 'cache' | 'm' | 'v'): Float64Array => {
-  state[name] ??= new Float64Array(state.w.length);
-  return state[name];
-};
-
-function adam(state: RuleState, config: Readonly<Record<string, number | boolean>>, decay: number): void {
-  const { learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = config as Record<string, number>;
-  const [m, v] = [each(state, 'm'), each(state, 'v')];
-  state.t = (state.t ?? 0) + 1;
-  for (let i = 0; i < m.length; i++) {
-    m[i] = beta1 * m[i] + (1 - beta1) * state.dw[i];
-    v[i] = beta2 * v[i] + (1 - beta2) * state.dw[i] ** 2;
-    const mt = m[i] / (1 - beta1 ** state.t);
-    const vt = v[i] / (1 - beta2 ** state.t);
-    state.w[i] -= learningRate * decay * state.w[i];
-    state.w[i] -= (learningRate * mt) / (Math.sqrt(vt) + epsilon);
-  }
-}
-
-/** By the name of the library's function; config as there. */
-export const updateRules: Readonly<Record<string, Rule>> = {
-  sgd: ({ w, dw }, config) => {
-    const { learningRate = 1e-2 } = config as Record<string, number>;
-    for (let i = 0; i < w.length; i++) w[i] -= learningRate * dw[i];
-  },
-  sgdMomentum: (state, config) => {
-    const { learningRate = 1e-2, momentum = 0.9 } = config as Record<string, number>;
-    const velocity = each(state, 'velocity');
-    for (let i = 0; i < velocity.length; i++) {
-      velocity[i] = momentum * velocity[i] - learningRate * state.dw[i];
-      state.w[i] += config.nesterov ? momentum * velocity[i] - learningRate * state.dw[i] : velocity[i];
-    }
-  },
-  rmsprop: (state, config) => {
-    const { learningRate = 1e-2, decayRate = 0.99, epsilon = 1e-8 } = config as Record<string, number>;
-    const cache = each(state, 'cache');
-    for (let i = 0; i < cache.length; i++) {
-      cache[i] = decayRate * cache[i] + (1 - decayRate) * state.dw[i] ** 2;
-      state.w[i] -= (learningRate * state.dw[i]) / (Math.sqrt(cache[i]) + epsilon);
-    }
-  },
-  adagrad: (state, config) => {
-    const { learningRate = 1e-2, epsilon = 1e-8 } = config as Record<string, number>;
-    const cache = each(state, 'cache');
-    for (let i = 0; i < cache.length; i++) {
-      cache[i] += state.dw[i] ** 2;
-      state.w[i] -= (learningRate * state.dw[i]) / (Math.sqrt(cache[i]) + epsilon);
-    }
-  },
-  adam: (state, config) => adam(state, config, 0),
-  adamw: (state, config) => adam(state, config, (config.weightDecay as number | undefined) ?? 1e-2),
-};

@@ -24,7 +24,7 @@ function item(loss, N, C, dtype) {
         verify(what) {
           const [value, gradient] = lw[loss](scores, y);
           const wanted = LOSSES[loss](scores.data, y.data, [N, C]);
-          const tolerance = 32 * EPSILON[dtype];
+          const tolerance = 16 * EPSILON[dtype] * Math.sqrt(N * C);
           const errors = [
             relativeDifference(`${what} loss`, [value], [wanted.loss], tolerance),
             difference(`${what} gradient`, gradient.data, wanted.gradient, tolerance),

@@ -271,7 +271,11 @@ for (const workload of workloads.filter((name) => new RegExp(values.filter).test
   }
 }
 const { samples, disturbed, slowdown } = machineNoise(all);
-const share = ((100 * disturbed) / Math.max(1, samples)).toFixed(0);
-if (!values.json)
-  console.log(`\n${samples} samples, ${share} % of them disturbed and these slower by ${slowdown.toFixed(2)}`);
+if (values.json) console.log(JSON.stringify({ type: 'noise', samples, disturbed, slowdown: significant(slowdown) }));
+else {
+  const share = ((100 * disturbed) / Math.max(1, samples)).toFixed(0);
+  console.log(
+    `\n${samples} samples, ${share} % of them disturbed and these slower by ${slowdown.toFixed(2)} in the median`,
+  );
+}
 for (const peer of peers) peer.end();

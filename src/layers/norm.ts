@@ -21,7 +21,7 @@ export interface BatchnormParam {
 export class NormCache {
   constructor(
     readonly kind: 'batchnorm' | 'layernorm',
-    readonly mode: 'train' | 'test',
+    readonly training: boolean,
     readonly xhat: Tensor,
     readonly invStd: Tensor,
     readonly gamma: Tensor,
@@ -34,6 +34,33 @@ function checkScale(where: string, x: Tensor, gamma: Tensor, beta: Tensor): { N:
   checkLike(where, 'gamma', gamma, [D], input, '(D,)', `D is the second axis of x ${formatShape(input.shape)}`);
   checkLike(where, 'beta', beta, [D], input, '(D,)', `D is the second axis of x ${formatShape(input.shape)}`);
   return { N, D };
+}
+
+/** Settings of a batch norm over every axis of x but the second, which is called `letter`. */
+export function checkBatchnorm(
+  where: string,
+  x: Tensor,
+  letter: 'D' | 'C',
+  bnParam: BatchnormParam,
+): { training: boolean; eps: number; momentum: number } {
+  checkOptions(where, bnParam, ['mode', 'eps', 'momentum', 'runningMean', 'runningVar']);
+  const training = checkChoice(where, 'mode', bnParam?.mode, ['train', 'test']) === 'train';
+  const eps = checkNumber(where, 'eps', bnParam.eps ?? 1e-5, { low: 0 });
+  const momentum = checkNumber(where, 'momentum', bnParam.momentum ?? 0.9, { low: 0, high: 1 });
+  if (training && x.shape[0] === 0) {
+    const rule = `${letter === 'D' ? '(N, D)' : '(N, C, H, W)'} with N >= 1 in training`;
+    throw new ShapeError({ where, argument: 'x', rule, value: formatShape(x.shape) });
+  }
+  for (const name of ['runningMean', 'runningVar'] as const) {
+    if (bnParam[name]) checkLike(where, name, bnParam[name], [x.shape[1] as number], x, `(${letter},)`);
+  }
+  return { training, eps, momentum };
+}
+
+/** The running averages of bnParam; zeros for those it has not. */
+export function runningAverages(bnParam: BatchnormParam, { shape, dtype }: Tensor) {
+  const made = () => persistent(() => zeros([shape[1] as number], { dtype }));
+  return { runningMean: bnParam.runningMean ?? made(), runningVar: bnParam.runningVar ?? made() };
 }
 
 /**
@@ -50,27 +77,17 @@ function checkScale(where: string, x: Tensor, gamma: Tensor, beta: Tensor): { N:
 export function batchnormForward(x: Tensor, gamma: Tensor, beta: Tensor, bnParam: BatchnormParam): [Tensor, NormCache] {
   const where = 'batchnormForward';
   const { N, D } = checkScale(where, x, gamma, beta);
-  checkOptions(where, bnParam, ['mode', 'eps', 'momentum', 'runningMean', 'runningVar']);
-  const mode = checkChoice(where, 'mode', bnParam?.mode, ['train', 'test']);
-  const eps = checkNumber(where, 'eps', bnParam.eps ?? 1e-5, { low: 0 });
-  const momentum = checkNumber(where, 'momentum', bnParam.momentum ?? 0.9, { low: 0, high: 1 });
-  if (mode === 'train' && N === 0) {
-    throw new ShapeError({ where, argument: 'x', rule: '(N, D) with N >= 1 in training', value: formatShape(x.shape) });
-  }
-  if (bnParam.runningMean) checkLike(where, 'runningMean', bnParam.runningMean, [D], x, '(D,)');
-  if (bnParam.runningVar) checkLike(where, 'runningVar', bnParam.runningVar, [D], x, '(D,)');
+  const { training, eps, momentum } = checkBatchnorm(where, x, 'D', bnParam);
   return attempt(() => {
-    const runningMean = bnParam.runningMean ?? persistent(() => zeros([D], { dtype: x.dtype }));
-    const runningVar = bnParam.runningVar ?? persistent(() => zeros([D], { dtype: x.dtype }));
+    const running = runningAverages(bnParam, x);
     const out = empty(x.shape, x.dtype);
     const xhat = empty(x.shape, x.dtype);
     const invStd = empty([D], x.dtype);
-    const o = { out, xhat, invStd, runningMean, runningVar, x, gamma, beta };
-    if (mode === 'train') kernels.batchnormTrain(o, N, D, eps, momentum);
+    const o = { out, xhat, invStd, ...running, x, gamma, beta };
+    if (training) kernels.batchnormTrain(o, N, D, eps, momentum);
     else kernels.batchnormTest(o, N, D, eps);
-    bnParam.runningMean = runningMean;
-    bnParam.runningVar = runningVar;
-    return [out, new NormCache('batchnorm', mode, xhat, invStd, gamma)];
+    Object.assign(bnParam, running);
+    return [out, new NormCache('batchnorm', training, xhat, invStd, gamma)];
   });
 }
 
@@ -91,11 +108,11 @@ export function batchnormBackwardAlt(dout: Tensor, cache: NormCache): [Tensor, T
 
 function back(
   where: string,
-  training: 'batchnormBackward' | 'batchnormBackwardSteps',
+  way: 'batchnormBackward' | 'batchnormBackwardSteps',
   dout: Tensor,
   cache: NormCache,
 ): [Tensor, Tensor, Tensor] {
-  const { mode, xhat, invStd, gamma } = checkCache(
+  const { training, xhat, invStd, gamma } = checkCache(
     where,
     cache?.kind === 'batchnorm' ? cache : undefined,
     NormCache,
@@ -107,8 +124,12 @@ function back(
     const dx = empty(xhat.shape, xhat.dtype);
     const dgamma = empty([D], xhat.dtype);
     const dbeta = empty([D], xhat.dtype);
-    const way = mode === 'test' ? 'batchnormBackwardTest' : training;
-    kernels.batchnormBackward(way, { dx, dgamma, dbeta, dout, xhat, invStd, gamma }, N, D);
+    kernels.batchnormBackward(
+      training ? way : 'batchnormBackwardTest',
+      { dx, dgamma, dbeta, dout, xhat, invStd, gamma },
+      N,
+      D,
+    );
     return [dx, dgamma, dbeta];
   });
 }
@@ -142,7 +163,7 @@ export function layernormForward(
     const xhat = empty(x.shape, x.dtype);
     const invStd = empty([N], x.dtype);
     kernels.layernormForward({ out, xhat, invStd, x, gamma, beta }, N, D, eps);
-    return [out, new NormCache('layernorm', 'train', xhat, invStd, gamma)];
+    return [out, new NormCache('layernorm', true, xhat, invStd, gamma)];
   });
 }
 

@@ -1,10 +1,10 @@
 /** Normalisation of images (N, C, H, W): batch norm per channel, group norm per image. */
-import { checkChoice, checkNumber, checkOptions, formatShape, ShapeError } from '../errors.js';
+import { checkNumber, checkOptions, formatShape, ShapeError } from '../errors.js';
 import * as kernels from '../imageKernels.js';
-import { attempt, persistent } from '../memory.js';
-import { empty, type Tensor, zeros } from '../tensor.js';
+import { attempt } from '../memory.js';
+import { empty, type Tensor } from '../tensor.js';
 import { checkCache, checkDout, checkImages, checkLike } from './checks.js';
-import type { BatchnormParam } from './norm.js';
+import { type BatchnormParam, checkBatchnorm, runningAverages } from './norm.js';
 
 export class SpatialNormCache {
   constructor(
@@ -58,32 +58,17 @@ export function spatialBatchnorm(
   const hint = `C is the second axis of x ${formatShape(x.shape)}`;
   checkLike(where, 'gamma', gamma, [C], x, '(C,)', hint);
   checkLike(where, 'beta', beta, [C], x, '(C,)', hint);
-  checkOptions(where, bnParam, ['mode', 'eps', 'momentum', 'runningMean', 'runningVar']);
-  const mode = checkChoice(where, 'mode', bnParam?.mode, ['train', 'test']);
-  const eps = checkNumber(where, 'eps', bnParam.eps ?? 1e-5, { low: 0 });
-  const momentum = checkNumber(where, 'momentum', bnParam.momentum ?? 0.9, { low: 0, high: 1 });
-  if (mode === 'train' && sizes.N === 0) {
-    throw new ShapeError({
-      where,
-      argument: 'x',
-      rule: '(N, C, H, W) with N >= 1 in training',
-      value: formatShape(x.shape),
-    });
-  }
-  if (bnParam.runningMean) checkLike(where, 'runningMean', bnParam.runningMean, [C], x, '(C,)');
-  if (bnParam.runningVar) checkLike(where, 'runningVar', bnParam.runningVar, [C], x, '(C,)');
+  const { training, eps, momentum } = checkBatchnorm(where, x, 'C', bnParam);
   return attempt(() => {
-    const runningMean = bnParam.runningMean ?? persistent(() => zeros([C], { dtype: x.dtype }));
-    const runningVar = bnParam.runningVar ?? persistent(() => zeros([C], { dtype: x.dtype }));
+    const running = runningAverages(bnParam, x);
     const out = empty(x.shape, x.dtype);
     const mean = empty([C], x.dtype);
     const invStd = empty([C], x.dtype);
-    const o = { out, mean, invStd, runningMean, runningVar, x, gamma, beta };
-    if (mode === 'train') kernels.spatialBatchnormTrain(o, sizes, eps, momentum, relu);
+    const o = { out, mean, invStd, ...running, x, gamma, beta };
+    if (training) kernels.spatialBatchnormTrain(o, sizes, eps, momentum, relu);
     else kernels.spatialBatchnormTest(o, sizes, eps, relu);
-    bnParam.runningMean = runningMean;
-    bnParam.runningVar = runningVar;
-    return [out, new SpatialNormCache(undefined, mode === 'train', x, mean, invStd, gamma, relu ? out : undefined)];
+    Object.assign(bnParam, running);
+    return [out, new SpatialNormCache(undefined, training, x, mean, invStd, gamma, relu ? out : undefined)];
   });
 }
 
