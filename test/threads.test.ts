@@ -310,6 +310,21 @@ describe('init', () => {
     expect((await lw.init({ maxMemory: 2 ** 24 })).memory.limit).toBe(2 ** 24);
   });
 
+  test('knows whether multiply-add rounds once', async () => {
+    const { fused } = await start(1);
+    for (const [dtype, half] of [
+      ['float32', 2 ** -12],
+      ['float64', 2 ** -27],
+    ] as const) {
+      // -(1 + 2h) + (1 + h)(1 + h): what is left, h^2, is lost when the product is rounded.
+      const left = lw.matmul(
+        lw.tensor([[1, 1 + half]], { dtype }),
+        lw.tensor([[-(1 + 2 * half)], [1 + half]], { dtype }),
+      );
+      expect(left.item(), dtype).toBe(fused ? half * half : 0);
+    }
+  });
+
   test('counts live bytes in whole lines', async () => {
     await start(1);
     const live = () => lw.info().memory.live;

@@ -4,7 +4,6 @@ import { persistent } from '../memory.js';
 import { BYTES, empty, type FloatDType, type Tensor, zeros } from '../tensor.js';
 import { PIXELS, RECORD } from './record.js';
 
-
 /** 'NCHW': (N, 3, 32, 32). 'rows': (N, 3072), the three colours of a pixel side by side. */
 export type Layout = 'NCHW' | 'rows';
 

@@ -76,6 +76,7 @@ export class ThreadPool {
     words[EXTENT] = extent;
     words[GRAIN] = step;
     words[CHUNKS] = Math.ceil(extent / step);
+    words[FAULT] = 0;
     this.#stored.set(args);
     Atomics.store(words, NEXT, 0);
     Atomics.and(words, DOOR, ~DOOR_CLOSED);
