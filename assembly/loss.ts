@@ -1,5 +1,5 @@
 /** Losses of scores x (N, C) with labels y (N, int32 in [0, C)), rows [begin, end): one loss per row and its gradient. */
-import { at, first, lanes, read, splat, write } from './lanes';
+import { at, first, lanes, splat } from './lanes';
 import { vexp, vlog } from './math';
 
 /**
@@ -23,14 +23,14 @@ export function softmaxLoss<T>(
       best = v > best ? v : best;
     }
     const shift = splat<T>(best);
-    for (let o: usize = 0; o < rowBytes; ) {
-      const whole = o < vectors;
-      write<T>(out + o, vexp<T>(v128.sub<T>(read<T>(row + o, whole), shift)), whole);
-      o += whole ? 16 : sizeof<T>();
+    let o: usize = 0;
+    for (; o < vectors; o += 16) v128.store(out + o, vexp<T>(v128.sub<T>(v128.load(row + o), shift)));
+    for (; o < rowBytes; o += sizeof<T>()) {
+      store<T>(out + o, first<T>(vexp<T>(v128.sub<T>(v128.load_splat<T>(row + o), shift))));
     }
     let sum: f64 = 0;
     let shifted: f64 = 0;
-    for (let o: usize = 0; o < rowBytes; o += sizeof<T>()) {
+    for (o = 0; o < rowBytes; o += sizeof<T>()) {
       sum += <f64>load<T>(out + o);
       shifted += <f64>(load<T>(row + o) - best);
     }
@@ -38,7 +38,7 @@ export function softmaxLoss<T>(
     const loss = first<f64>(vlog<f64>(splat<f64>(sum))) - (1 - smoothing) * target - (smoothing > 0 ? rest * shifted : 0);
     store<f64>(losses + at<f64>(i), loss);
     const inverse = 1 / sum;
-    for (let o: usize = 0; o < rowBytes; o += sizeof<T>()) {
+    for (o = 0; o < rowBytes; o += sizeof<T>()) {
       store<T>(out + o, <T>(<T>(<f64>load<T>(out + o) * inverse - rest) * scaleN));
     }
     store<T>(out + label, <T>(load<T>(out + label) - <T>(1 - smoothing) * scaleN));
