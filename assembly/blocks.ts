@@ -14,7 +14,6 @@ export const KC: i32 = 256;
 export const NC: i32 = 512;
 
 /** Columns of a full B panel: two vectors. */
-// @ts-ignore: decorator
 @inline
 export function NR<T>(): i32 {
   return 32 / sizeof<T>();

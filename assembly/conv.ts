@@ -26,7 +26,6 @@ const G_STRIDE: i32 = 9;
 const G_PAD_TOP: i32 = 10;
 const G_PAD_LEFT: i32 = 11;
 
-// @ts-ignore: decorator
 @inline
 function g(geometry: usize, place: i32): i32 {
   return load<i32>(geometry + at<i32>(place));
@@ -113,19 +112,16 @@ export function convBackwardNaive<T>(
 // Implicit matrix products.
 
 /** Rows and columns of an image with its borders: as far as the last position reaches, plus a vector to read past it. */
-// @ts-ignore: decorator
 @inline
 function paddedHeight(geometry: usize): i32 {
   return max((g(geometry, G_OH) - 1) * g(geometry, G_STRIDE) + g(geometry, G_HH), g(geometry, G_PAD_TOP) + g(geometry, G_H));
 }
-// @ts-ignore: decorator
 @inline
 function paddedWidth(geometry: usize): i32 {
   return max((g(geometry, G_OW) - 1) * g(geometry, G_STRIDE) + g(geometry, G_WW), g(geometry, G_PAD_LEFT) + g(geometry, G_W));
 }
 
 /** Elements of one padded image. */
-// @ts-ignore: decorator
 @inline
 function paddedSize(geometry: usize): i32 {
   return g(geometry, G_C) * paddedHeight(geometry) * paddedWidth(geometry);
@@ -135,28 +131,24 @@ function paddedSize(geometry: usize): i32 {
 const SLACK: i32 = 32;
 
 /** Panels of one image: NR positions each, the last with what is left. Panels never cross images. */
-// @ts-ignore: decorator
 @inline
 function imagePanels<T>(geometry: usize): i32 {
   return (g(geometry, G_OH) * g(geometry, G_OW) + NR<T>() - 1) / NR<T>();
 }
 
 /** Panels of one packed block, as in gemm: NC columns. */
-// @ts-ignore: decorator
 @inline
 function blockPanels<T>(): i32 {
   return NC / NR<T>();
 }
 
 /** Images whose panels share a packed block. */
-// @ts-ignore: decorator
 @inline
 function groupSize<T>(geometry: usize): i32 {
   return max(1, blockPanels<T>() / imagePanels<T>(geometry));
 }
 
 /** Images whose positions make up one depth block of the filter gradient. */
-// @ts-ignore: decorator
 @inline
 function gradientGroup<T>(geometry: usize): i32 {
   return min(groupSize<T>(geometry), max(1, KC / (g(geometry, G_OH) * g(geometry, G_OW))));
@@ -269,14 +261,12 @@ function packPatches<T>(to: usize, image: usize, table: usize, kc: i32, position
 }
 
 /** Columns of a packed panel: a full one, or one vector if `count` columns fit it. */
-// @ts-ignore: decorator
 @inline
 function panelWidth<T>(count: i32): i32 {
   return count <= lanes<T>() ? lanes<T>() : NR<T>();
 }
 
 /** Elements 0, 2, … of two vectors. */
-// @ts-ignore: decorator
 @inline
 function everyOther<T>(a: v128, b: v128): v128 {
   return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 0, 2, 4, 6) : v128.shuffle<f64>(a, b, 0, 2);

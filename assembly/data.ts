@@ -18,7 +18,6 @@ const BLOCK: i32 = 128;
 const UNIT: i32 = 64;
 
 /** Where the bytes of the block lie that starts with image `first`, of n images in all. itemBytes: of a number. */
-// @ts-ignore: decorator
 @inline
 function recordsOf(x: usize, itemBytes: i32, n: i32, first: i32): usize {
   const past = min(first + BLOCK, n);
@@ -72,7 +71,6 @@ export function byteSums(sums: usize, x: usize, itemBytes: i32, n: i32, begin: i
 }
 
 /** Four bytes of an int32x4 as numbers, less the mean. */
-// @ts-ignore: decorator
 @inline
 function store4<T>(y: usize, mean: usize, four: v128): void {
   if (sizeof<T>() == 4) {
@@ -85,7 +83,6 @@ function store4<T>(y: usize, mean: usize, four: v128): void {
 }
 
 /** One image: y = pixels - mean. */
-// @ts-ignore: decorator
 @inline
 function widen<T>(y: usize, mean: usize, pixels: usize): void {
   for (const past = pixels + PIXELS; pixels < past; pixels += 16) {

@@ -7,7 +7,6 @@ import { at, first, fma, lanes, splat, zero } from './lanes';
 import { vexp, vlog, vsigmoid, vtanh } from './math';
 
 /** First element of the ragged end of [begin, end). */
-// @ts-ignore: decorator
 @inline
 function vectorEnd<T>(begin: i32, end: i32): i32 {
   return begin + ((end - begin) & ~(lanes<T>() - 1));
@@ -19,7 +18,6 @@ const MUL: i32 = 2;
 const DIV: i32 = 3;
 const MAX: i32 = 4;
 
-// @ts-ignore: decorator
 @inline
 function combine<T>(op: i32, a: v128, b: v128): v128 {
   if (op == ADD) return v128.add<T>(a, b);
@@ -29,7 +27,6 @@ function combine<T>(op: i32, a: v128, b: v128): v128 {
   return v128.max<T>(a, b);
 }
 
-// @ts-ignore: decorator
 @inline
 function binaryLoop<T>(op: i32, y: usize, a: usize, b: usize, sa: i32, sb: i32, begin: i32, end: i32): void {
   let i = begin;
@@ -73,13 +70,11 @@ const SWISH: i32 = 6;
 const LEAKY: i32 = 7;
 const SCALE: i32 = 8;
 
-// @ts-ignore: decorator
 @inline
 function isLong(op: i32): bool {
   return op == EXP || op == LOG || op == SIGMOID || op == TANH || op == SWISH;
 }
 
-// @ts-ignore: decorator
 @inline
 function apply<T>(op: i32, x: v128, parameter: v128): v128 {
   if (op == EXP) return vexp<T>(x);
@@ -94,7 +89,6 @@ function apply<T>(op: i32, x: v128, parameter: v128): v128 {
   return v128.mul<T>(x, parameter);
 }
 
-// @ts-ignore: decorator
 @inline
 function unaryLoop<T>(op: i32, y: usize, x: usize, parameter: f64, begin: i32, end: i32): void {
   const p = splat<T>(<T>parameter);
@@ -137,7 +131,6 @@ const AXPY: i32 = 5;
 const MASK: i32 = 6;
 
 /** d: upstream gradient (or addend); s: what the forward pass kept. */
-// @ts-ignore: decorator
 @inline
 function derive<T>(op: i32, d: v128, s: v128, parameter: v128): v128 {
   if (op == RELU_BACKWARD) return v128.and(d, v128.gt<T>(s, zero<T>()));
@@ -153,7 +146,6 @@ function derive<T>(op: i32, d: v128, s: v128, parameter: v128): v128 {
   return fma<T>(parameter, s, d);
 }
 
-// @ts-ignore: decorator
 @inline
 function deriveLoop<T>(op: i32, y: usize, d: usize, s: usize, parameter: f64, begin: i32, end: i32): void {
   const p = splat<T>(<T>parameter);

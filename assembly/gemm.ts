@@ -22,7 +22,6 @@ export const RELU: i32 = 2;
 export const ROW_BIAS: i32 = 4;
 
 /** Depth of the block that starts at k: KC, or half of what is left if that is between KC and 2 KC. */
-// @ts-ignore: decorator
 @inline
 export function blockDepth(k: i32, K: i32): i32 {
   const left = K - k;
@@ -30,7 +29,6 @@ export function blockDepth(k: i32, K: i32): i32 {
 }
 
 /** Columns of panel storage used by n columns: full panels, then a half panel if that is enough for the rest. */
-// @ts-ignore: decorator
 @inline
 function paddedColumns<T>(n: i32): i32 {
   const half = lanes<T>();
@@ -38,7 +36,6 @@ function paddedColumns<T>(n: i32): i32 {
 }
 
 /** Element offset of the packed block (jc, pc) in a fully packed B. */
-// @ts-ignore: decorator
 @inline
 function blockOffset<T>(jc: i32, pc: i32, N: i32, K: i32): i32 {
   return jc * K + pc * paddedColumns<T>(min(N - jc, NC));
@@ -83,7 +80,6 @@ function packPanel<T>(to: usize, B: usize, kc: i32, columns: i32, rsB: i32, csB:
 }
 
 /** One vector of columns whose elements lie contiguous along k: lanes x lanes transposes. */
-// @ts-ignore: decorator
 @inline
 function packTransposed<T>(to: usize, B: usize, kc: i32, cs: usize, step: usize): void {
   const b1 = B + cs;
@@ -159,7 +155,6 @@ export function packRows<T>(to: usize, A: usize, kc: i32, mr: i32, rsA: i32, csA
 }
 
 /** Stores lane l of v, replicated, at to + 64 l. */
-// @ts-ignore: decorator
 @inline
 function replicate<T>(to: usize, v: v128): void {
   if (sizeof<T>() == 4) {
@@ -174,7 +169,6 @@ function replicate<T>(to: usize, v: v128): void {
 }
 
 /** Bias of the first row of a tile: one vector of columns, or the row's number. */
-// @ts-ignore: decorator
 @inline
 function firstBias<T>(bias: usize, flags: i32): v128 {
   if (!bias) return zero<T>();
@@ -182,7 +176,6 @@ function firstBias<T>(bias: usize, flags: i32): v128 {
 }
 
 /** What a tile adds to its sums before they are stored: the old C, the bias, max(0, .). */
-// @ts-ignore: decorator
 @inline
 function finish<T>(C: usize, sum: v128, bias: v128, flags: i32): v128 {
   if (flags & ACCUMULATE) sum = v128.add<T>(v128.load(C), sum);
@@ -347,7 +340,6 @@ function edgeTile<T>(
 }
 
 /** Any tile of mr (1..MR) x nr (1..NR): a is a packed A micro-panel with the spare tile A_PANEL_BYTES behind its start. */
-// @ts-ignore: decorator
 @inline
 export function anyTile<T>(
   C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: usize, flags: i32, mr: i32, nr: i32,
@@ -358,7 +350,6 @@ export function anyTile<T>(
 }
 
 /** Flags of block pc: later blocks add to the first; bias and ReLU come with the last. */
-// @ts-ignore: decorator
 @inline
 export function blockFlags(flags: i32, pc: i32, last: bool): i32 {
   let own = pc > 0 ? flags | ACCUMULATE : flags;

@@ -4,32 +4,27 @@
  */
 
 /** Elements of T in one vector. */
-// @ts-ignore: decorator
 @inline
 export function lanes<T>(): i32 {
   return 16 / sizeof<T>();
 }
 
 /** Byte offset of element i. */
-// @ts-ignore: decorator
 @inline
 export function at<T>(i: i32): usize {
   return <usize>i << alignof<T>();
 }
 
-// @ts-ignore: decorator
 @inline
 export function splat<T>(value: T): v128 {
   return v128.splat<T>(value);
 }
 
-// @ts-ignore: decorator
 @inline
 export function zero<T>(): v128 {
   return v128.splat<T>(<T>0);
 }
 
-// @ts-ignore: decorator
 @inline
 export function first<T>(v: v128): T {
   return v128.extract_lane<T>(v, 0);
@@ -39,7 +34,6 @@ export function first<T>(v: v128): T {
  * a * b + c. The only place that knows which build this is: the relaxed build rounds once where the processor fuses,
  * the other rounds twice.
  */
-// @ts-ignore: decorator
 @inline
 export function fma<T>(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_madd<T>(a, b, c);
@@ -47,7 +41,6 @@ export function fma<T>(a: v128, b: v128, c: v128): v128 {
 }
 
 /** c - a * b */
-// @ts-ignore: decorator
 @inline
 export function fnma<T>(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_nmadd<T>(a, b, c);
@@ -55,7 +48,6 @@ export function fnma<T>(a: v128, b: v128, c: v128): v128 {
 }
 
 /** Sum of the lanes, in one fixed order. */
-// @ts-ignore: decorator
 @inline
 export function sumLanes<T>(v: v128): T {
   if (sizeof<T>() == 4) {
@@ -65,14 +57,12 @@ export function sumLanes<T>(v: v128): T {
 }
 
 /** Vector at p, or in a ragged end, where no whole vector is left, the one element at p in every lane. */
-// @ts-ignore: decorator
 @inline
 export function read<T>(p: usize, whole: bool): v128 {
   return whole ? v128.load(p) : v128.load_splat<T>(p);
 }
 
 /** What read took, written back. */
-// @ts-ignore: decorator
 @inline
 export function write<T>(p: usize, v: v128, whole: bool): void {
   if (whole) v128.store(p, v);
@@ -80,7 +70,6 @@ export function write<T>(p: usize, v: v128, whole: bool): void {
 }
 
 /** Four vectors of float32 as columns: stores the rows of the 4x4 transpose, `step` bytes apart. */
-// @ts-ignore: decorator
 @inline
 export function storeTransposed(to: usize, step: usize, r0: v128, r1: v128, r2: v128, r3: v128): void {
   const lo01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5);

@@ -9,7 +9,6 @@
 import { fma, fnma, splat, zero } from './lanes';
 
 /** e^x. float32 and float64 saturate to 0 and infinity at the ends of their range; NaN stays NaN. */
-// @ts-ignore: decorator
 @inline
 export function vexp<T>(x: v128): v128 {
   return sizeof<T>() == 4 ? exp32(x) : exp64(x);
@@ -59,7 +58,6 @@ function exp64(x: v128): v128 {
 }
 
 /** Natural logarithm; log 0 = -infinity, negative and NaN give NaN. float32 is computed in float64. */
-// @ts-ignore: decorator
 @inline
 export function vlog<T>(x: v128): v128 {
   if (sizeof<T>() == 8) return log64(x);
@@ -99,7 +97,6 @@ function log64(x: v128): v128 {
 }
 
 /** 1 / (1 + e^-x), without overflow for either sign. */
-// @ts-ignore: decorator
 @inline
 export function vsigmoid<T>(x: v128): v128 {
   // e = e^-|x| never overflows; the sign decides between 1 / (1 + e) and e / (1 + e).
@@ -110,7 +107,6 @@ export function vsigmoid<T>(x: v128): v128 {
 }
 
 /** tanh x: a polynomial below 0.625, 1 - 2 / (e^2x + 1) above; odd. */
-// @ts-ignore: decorator
 @inline
 export function vtanh<T>(x: v128): v128 {
   const size = v128.abs<T>(x);

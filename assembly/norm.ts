@@ -5,7 +5,6 @@
 import { at, first, fma, fnma, lanes, read, splat, sumLanes, write, zero } from './lanes';
 
 /** One vector of columns (or one column) from offset to last: xhat = (x - mean) * inv, out = gamma * xhat + beta. */
-// @ts-ignore: decorator
 @inline
 function normalise<T>(
   out: usize, xhat: usize, x: usize, gamma: usize, beta: usize, mean: v128, inv: v128, offset: usize, last: usize,

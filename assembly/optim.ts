@@ -2,14 +2,12 @@
 import { at, fma, fnma, lanes, read, splat, write } from './lanes';
 
 /** Bytes to the next step: a vector while one fits, then element by element. */
-// @ts-ignore: decorator
 @inline
 function stride<T>(whole: bool): usize {
   return whole ? 16 : sizeof<T>();
 }
 
 /** Byte offset where whole vectors end. */
-// @ts-ignore: decorator
 @inline
 function vectorEnd<T>(begin: i32, end: i32): usize {
   return at<T>(begin + ((end - begin) & ~(lanes<T>() - 1)));

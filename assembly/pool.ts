@@ -51,19 +51,16 @@ export function maxPoolBackwardNaive<T>(
 }
 
 /** Even and odd elements of two neighbouring vectors. */
-// @ts-ignore: decorator
 @inline
 function evens(a: v128, b: v128): v128 {
   return v128.shuffle<f32>(a, b, 0, 2, 4, 6);
 }
-// @ts-ignore: decorator
 @inline
 function odds(a: v128, b: v128): v128 {
   return v128.shuffle<f32>(a, b, 1, 3, 5, 7);
 }
 
 /** The larger; a where they are equal; NaN if either is. */
-// @ts-ignore: decorator
 @inline
 function larger(a: v128, b: v128): v128 {
   return v128.bitselect(a, b, wins(a, b));
@@ -155,18 +152,15 @@ export function maxPoolBackward<T>(
 }
 
 /** Lanes in which a stays the maximum against a later b. */
-// @ts-ignore: decorator
 @inline
 function wins(a: v128, b: v128): v128 {
   return v128.or(f32x4.ge(a, b), f32x4.ne(a, a));
 }
 
-// @ts-ignore: decorator
 @inline
 function interleaveLow(a: v128, b: v128): v128 {
   return v128.shuffle<f32>(a, b, 0, 4, 1, 5);
 }
-// @ts-ignore: decorator
 @inline
 function interleaveHigh(a: v128, b: v128): v128 {
   return v128.shuffle<f32>(a, b, 2, 6, 3, 7);

@@ -15,14 +15,12 @@ const HAS_GAUSS: usize = 2500;
 const GAUSS: usize = 2504;
 const TABLE: usize = 2560;
 
-// @ts-ignore: decorator
 @inline
 function mixed(word: u32, next: u32, middle: u32): u32 {
   const y = (word & 0x80000000) | (next & 0x7fffffff);
   return middle ^ (y >> 1) ^ (-(y & 1) & 0x9908b0df);
 }
 
-// @ts-ignore: decorator
 @inline
 function mixFour(p: usize, middle: usize): void {
   const y = v128.or(
@@ -46,7 +44,6 @@ function renew(state: usize): void {
   store<u32>(p, mixed(load<u32>(p), load<u32>(state), load<u32>(p - fold)));
 }
 
-// @ts-ignore: decorator
 @inline
 function word(state: usize): u32 {
   let i = load<i32>(state, POSITION);
@@ -63,7 +60,6 @@ function word(state: usize): u32 {
 }
 
 /** Uniform in [0, 1) with 53 bits, from two words. */
-// @ts-ignore: decorator
 @inline
 function unit(state: usize): f64 {
   const high = word(state) >> 5;
@@ -76,14 +72,12 @@ export function randomUniform<T>(out: usize, state: usize, low: f64, range: f64,
   for (const end = out + at<T>(n); out < end; out += sizeof<T>()) store<T>(out, <T>(low + range * unit(state)));
 }
 
-// @ts-ignore: decorator
 @inline
 function head(x: f64): f64 {
   return reinterpret<f64>(reinterpret<u64>(x) & 0xfffffffff8000000);
 }
 
 /** What rounding took from product = a * b (Dekker, 1971). */
-// @ts-ignore: decorator
 @inline
 function productError(a: f64, b: f64, product: f64): f64 {
   const aHead = head(a);
@@ -233,7 +227,6 @@ export function randomNormal<T>(out: usize, state: usize, loc: f64, scale: f64, 
 }
 
 /** Uniform in 0..range by rejection; mask: the smallest 2^b - 1 that is not below range. */
-// @ts-ignore: decorator
 @inline
 function below(state: usize, range: u32, mask: u32): u32 {
   let value: u32;
@@ -280,7 +273,6 @@ export function randomIntegers<T>(out: usize, state: usize, low: f64, high: f64,
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function exchange<T>(a: usize, b: usize): void {
   const held = load<T>(a);

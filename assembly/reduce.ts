@@ -9,7 +9,6 @@ const MAX: i32 = 1;
 const MIN: i32 = 2;
 const SQUARES: i32 = 3;
 
-// @ts-ignore: decorator
 @inline
 function reduceOne<T>(x: usize, n: i32, step: usize, op: i32): f64 {
   if (op == SUM || op == SQUARES) {

@@ -21,7 +21,6 @@ const PLANES: i32 = 36;
 /** Tiles of a block: enough to pay for packing filters, few enough that the planes stay in the cache. */
 const TILES: i32 = 128;
 
-// @ts-ignore: decorator
 @inline
 function tilesAcross(size: i32): i32 {
   return (size + 3) >> 2;
@@ -32,14 +31,12 @@ export function winogradRows(OW: i32): i32 {
   return max(1, TILES / tilesAcross(OW));
 }
 
-// @ts-ignore: decorator
 @inline
 function paddedTiles(rows: i32, TW: i32): i32 {
   return (rows * TW + 7) & ~7;
 }
 
 /** Floats of one row of a strip: 4 TW + 2, and a vector that may be read past it. */
-// @ts-ignore: decorator
 @inline
 function stripWidth(TW: i32): i32 {
   return 4 * TW + 8;
@@ -53,14 +50,12 @@ export function winogradScratch(C: i32, F: i32, OW: i32): i32 {
   return 4 * PLANES * (C + F) * T + stripBytes(rows, TW) + 4 * PLANES * 4 + <i32>THREAD_SCRATCH_BYTES;
 }
 
-// @ts-ignore: decorator
 @inline
 function stripBytes(rows: i32, TW: i32): i32 {
   return (4 * (rows + 1) * 6 * stripWidth(TW) + 127) & ~63;
 }
 
 /** (4, 0, -5, 0, 1, 0) and the other rows of B' applied to six vectors; result i is stored at to + i * step. */
-// @ts-ignore: decorator
 @inline
 function inputTransform(to: usize, step: usize, d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128): void {
   const two = f32x4.splat(2);
@@ -79,7 +74,6 @@ function inputTransform(to: usize, step: usize, d0: v128, d1: v128, d2: v128, d3
 }
 
 /** Rows of A' (4 results) applied to six vectors. */
-// @ts-ignore: decorator
 @inline
 function outputTransform(to: usize, step: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128): void {
   const a = f32x4.add(m1, m2);
@@ -93,7 +87,6 @@ function outputTransform(to: usize, step: usize, m0: v128, m1: v128, m2: v128, m
 }
 
 /** Rows of A (6 results) applied to four vectors: the output transform turned round. */
-// @ts-ignore: decorator
 @inline
 function gradientTransform(to: usize, step: usize, y0: v128, y1: v128, y2: v128, y3: v128): void {
   const a = f32x4.add(y0, y2);
@@ -130,7 +123,6 @@ export function winogradFilters(U: usize, w: usize, F: i32, C: i32, turned: i32,
     }
 }
 
-// @ts-ignore: decorator
 @inline
 function filterRow(w: usize, row: i32, j: i32, turned: i32): f32 {
   const p = w + at<f32>(3 * (turned ? 2 - row : row));
@@ -153,7 +145,6 @@ function filterBasis(i: i32, a: f32, b: f32, c: f32): f32 {
 }
 
 /** Column of G' back: (a, b, c)[i] = sum over the six of G[., i] m. */
-// @ts-ignore: decorator
 @inline
 function filterBack(i: i32, m0: f32, m1: f32, m2: f32, m3: f32, m4: f32, m5: f32): f32 {
   if (i == 0) return <f32>0.25 * m0 - <f32>(1.0 / 6) * (m1 + m2) + <f32>(1.0 / 24) * (m3 + m4);
@@ -215,7 +206,6 @@ function makeStrips(
 }
 
 /** Four tiles (lanes) from tile t of the strips on, column j and row i of each. */
-// @ts-ignore: decorator
 @inline
 function gatherLanes(p0: usize, p1: usize, p2: usize, p3: usize, offset: usize): v128 {
   let v = v128.load32_zero(p0 + offset);
@@ -225,7 +215,6 @@ function gatherLanes(p0: usize, p1: usize, p2: usize, p3: usize, offset: usize):
 }
 
 /** Address of tile t in the strips; beyond the last tile, of the last (its result is never used). */
-// @ts-ignore: decorator
 @inline
 function tileAddress(strips: usize, t: i32, tiles: i32, TW: i32, height: i32): usize {
   t = min(t, tiles - 1);

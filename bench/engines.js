@@ -36,7 +36,7 @@ class Engine {
     const product = (times) => {
       for (let i = 0; i < times; i++) lw.matmul(a, b).dispose();
     };
-    return new Probe(product, 1, ms);
+    return new Probe(product, 1, ms, { lead: true });
   }
 }
 

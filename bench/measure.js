@@ -24,7 +24,7 @@ export function clockStep() {
   return least;
 }
 
-/** A loop of known speed. run(times) does `amount` per time. */
+/** A loop of known speed: run(times) does `amount` per time, for about `ms`. lead: it needs a start, as sleeping threads do. */
 export class Probe {
   /** Best rate so far, in amounts per millisecond; reached twice in a row, so that no fluke of the clock sets the bar. */
   best = 0;
@@ -32,10 +32,12 @@ export class Probe {
   #times = 1;
   #run;
   #amount;
+  #lead;
 
-  constructor(run, amount, ms) {
+  constructor(run, amount, ms, { lead = false } = {}) {
     this.#run = run;
     this.#amount = amount;
+    this.#lead = lead;
     // Doubled until it takes `ms` even when warm, then cut to that length.
     for (let taken = 0; taken < ms; ) {
       this.#times *= 2;
@@ -49,6 +51,7 @@ export class Probe {
   }
 
   rate() {
+    if (this.#lead) this.#run(this.#times);
     const start = now();
     this.#run(this.#times);
     const rate = (this.#amount * this.#times) / (now() - start);
@@ -144,10 +147,11 @@ export class Task {
     this.samples.push({ round, ms, limit, quiet: before.quiet && after.quiet });
   }
 
+  /** The guards come last, so that the threads they wake are awake when the sample begins. */
   #look() {
+    const limit = this.limit ? this.limit.rate() : Number.NaN;
     let quiet = true;
     for (const guard of this.guards) if (guard.rate() < QUIET * guard.best) quiet = false;
-    const limit = this.limit ? this.limit.rate() : Number.NaN;
     return { quiet, limit };
   }
 
