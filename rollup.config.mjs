@@ -101,7 +101,6 @@ const minifier = {
         sequences: false,
         unsafe_arrows: true,
         unsafe_methods: true,
-        pure_getters: true,
       },
       format: { quote_style: 1, semicolons: false, comments: lasting },
     });
