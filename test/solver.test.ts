@@ -546,7 +546,7 @@ describe('events and stopping', () => {
     setTimeout(() => controller.abort(), 20);
     await expect(solver.train({ signal: controller.signal })).rejects.toThrow();
     // Generous: other test files compete for the processor.
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(performance.now() - start).toBeLessThan(30_000);
     expect(solver.lossHistory.length).toBeGreaterThan(0);
   });
 

@@ -51,7 +51,10 @@ class Peer {
     });
     peer.#lines = createInterface({ input: peer.#child.stdout })[Symbol.asyncIterator]();
     const hello = await peer.#answer().catch(() => undefined);
-    if (!hello) throw new Error(complaint.trim().split('\n').at(-1) || 'it said nothing');
+    if (!hello) {
+      const lines = complaint.trim().split('\n');
+      throw new Error(lines.find((line) => line.includes('Error')) ?? (lines.at(-1) || 'it said nothing'));
+    }
     Object.assign(peer, { name: hello.name, workloads: hello.workloads, threads });
     return peer;
   }

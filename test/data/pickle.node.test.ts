@@ -177,7 +177,7 @@ describe('hostile pickles end quickly', () => {
     ['tuples in tuples', '\x85'],
   ])('ten million %s', (_, opcode) => {
     const input = concat('\x80\x02N', new Uint8Array(1e7).fill(opcode.charCodeAt(0)), '.');
-    within(2000, () => refused(input));
+    within(10_000, () => refused(input));
   });
 
   test('a list of lists of lists, each ten times the one before', () => {
