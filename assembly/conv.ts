@@ -468,9 +468,8 @@ export function flipFilters<T>(to: usize, w: usize, F: i32, C: i32, taps: i32): 
 }
 
 /**
- * dx of images [begin, end) from columns: dcol (K, P) of one image at a time lies in scratch (K * P elements for every
- * thread, behind which the product works); each is added to where its patch came from. The way for strides above 1 and
- * few channels, where turning the convolution round wastes work.
+ * dx of one image from its columns dcol (K, P): each is added to where its patch came from. The way for strides above 1
+ * and few channels, where turning the convolution round wastes work.
  */
 export function scatterPatches<T>(dx: usize, dcol: usize, geometry: usize): void {
   const C = g(geometry, G_C);

@@ -329,6 +329,7 @@ function depthStart(k: i32, K: i32): i32 {
   for (let depth = blockDepth(0, K); start + depth <= k; depth = blockDepth(start, K)) start += depth;
   return start;
 }
+
 /** One filter of a block out of the basis, plus bias, into the images; tiles at the border are cut. */
 function outputTiles(
   out: usize, imageStep: usize, M: usize, plane: usize, bias: f32, relu: i32, spare: usize, rows: usize, row: i32,
