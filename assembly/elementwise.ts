@@ -17,6 +17,7 @@ const SUB: i32 = 1;
 const MUL: i32 = 2;
 const DIV: i32 = 3;
 const MAX: i32 = 4;
+const ADD_RELU: i32 = 5;
 
 @inline
 function combine<T>(op: i32, a: v128, b: v128): v128 {
@@ -24,7 +25,8 @@ function combine<T>(op: i32, a: v128, b: v128): v128 {
   if (op == SUB) return v128.sub<T>(a, b);
   if (op == MUL) return v128.mul<T>(a, b);
   if (op == DIV) return v128.div<T>(a, b);
-  return v128.max<T>(a, b);
+  if (op == MAX) return v128.max<T>(a, b);
+  return v128.pmax<T>(v128.add<T>(a, b), zero<T>());
 }
 
 @inline
@@ -42,16 +44,17 @@ function binaryLoop<T>(op: i32, y: usize, a: usize, b: usize, sa: i32, sb: i32, 
   }
 }
 
-/** y = a op b; op: 0 add, 1 sub, 2 mul, 3 div, 4 max. sa, sb: 1, or 0 for an operand that is a single number. */
+/** y = a op b; op: 0 add, 1 sub, 2 mul, 3 div, 4 max, 5 max(0, a + b). sa, sb: 1, or 0 for an operand that is a single number. */
 export function binary<T>(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void {
   if (op == ADD) binaryLoop<T>(ADD, y, a, b, sa, sb, begin, end);
   else if (op == SUB) binaryLoop<T>(SUB, y, a, b, sa, sb, begin, end);
   else if (op == MUL) binaryLoop<T>(MUL, y, a, b, sa, sb, begin, end);
   else if (op == DIV) binaryLoop<T>(DIV, y, a, b, sa, sb, begin, end);
-  else binaryLoop<T>(MAX, y, a, b, sa, sb, begin, end);
+  else if (op == MAX) binaryLoop<T>(MAX, y, a, b, sa, sb, begin, end);
+  else binaryLoop<T>(ADD_RELU, y, a, b, sa, sb, begin, end);
 }
 
-/** int32 y = a op b, op as in `binary` (quotients are not defined for integers). */
+/** int32 y = a op b, op 0, 1, 2 or 4 as in `binary`. */
 export function binaryI32(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void {
   for (let i = begin; i < end; i++) {
     const va = load<i32>(a + (sa ? at<i32>(i) : 0));

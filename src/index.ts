@@ -91,8 +91,18 @@ export {
   spatialGroupnormForward,
 } from './layers/spatialNorm.js';
 export { scope } from './memory.js';
+export {
+  type AffineSpec,
+  ConvNet,
+  type ConvNetSpec,
+  type ConvSpec,
+  type LayerSpec,
+  type NormSpec,
+  type ResidualSpec,
+} from './models/convNet.js';
 export { FullyConnectedNet, type FullyConnectedNetOptions } from './models/fullyConnectedNet.js';
 export * as layers from './models/layers.js';
+export { ThreeLayerConvNet, type ThreeLayerConvNetOptions } from './models/threeLayerConvNet.js';
 export { TwoLayerNet, type TwoLayerNetOptions } from './models/twoLayerNet.js';
 export {
   type Builder,
@@ -103,6 +113,7 @@ export {
   type NetworkOptions,
   type Parameter,
   type ParameterValue,
+  type Part,
   type Stage,
   type Start,
 } from './network.js';
@@ -143,6 +154,7 @@ export type {
   TrainingProgress,
 } from './solver/options.js';
 export { type EpochEvent, Solver, type SolverEvent, type StepEvent, type TrainOptions } from './solver.js';
+export type { LayerSummary, Summary } from './summary.js';
 export {
   arange,
   type DType,

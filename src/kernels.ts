@@ -154,7 +154,7 @@ export function slice(x: Operand, from: number, count: number): Operand {
 
 // Elementwise
 
-const BINARY = { add: 0, sub: 1, mul: 2, div: 3, max: 4 } as const;
+const BINARY = { add: 0, sub: 1, mul: 2, div: 3, max: 4, addRelu: 5 } as const;
 export type BinaryName = keyof typeof BINARY;
 
 /** y = a op b, elementwise; an operand of size 1 stands for every element. */

@@ -18,6 +18,7 @@ import { softmaxLoss, svmLoss } from './layers/losses.js';
 import { Plan, persistent, scope } from './memory.js';
 import { random as defaultStream, type RandomSource } from './random.js';
 import { checkShape, productText, type Shape, sameShape, sizeOf } from './shape.js';
+import { type Summary, summarise, summaryText } from './summary.js';
 import {
   empty,
   type FloatDType,
@@ -59,8 +60,8 @@ export interface Builder {
   parameter(letter: string, shape: Shape, start: Start): Parameter;
   /** A tensor that is kept with the parameters but not trained (running averages), named the same way. */
   state(letter: string, shape: Shape, fill: number): Tensor;
-  /** How many parameters there are so far. */
-  readonly count: number;
+  /** Those made so far. */
+  readonly parameters: readonly Parameter[];
 }
 
 /** A layer as users list it. It holds no tensors, so one list may serve several networks. */
@@ -85,19 +86,35 @@ export interface Stage {
   forward(x: Tensor, mode: Mode): Tensor;
   /** After a forward in training mode: sets the gradients of its parameters, returns dx if it is needed. */
   backward(dout: Tensor, needDx: boolean): Tensor | undefined;
+  /** For summary(). Multiplications of the products of one example's forward pass, default 0. */
+  readonly products?: number;
+  /** Numbers that it keeps for the backward pass of one example, besides its input and output; default 0. */
+  readonly extra?: number;
+  /** What it is made of. */
+  readonly parts?: readonly Part[];
+}
+
+/** A stage with its layer's name and its own parameters. */
+export interface Part {
+  readonly name: string;
+  readonly stage: Stage;
+  readonly parameters: readonly Parameter[];
 }
 
 /** Stages one after another, as one stage. Layers made of layers use it too. */
 export function chain(builder: Builder, layers: readonly Layer[], input: Shape): Stage {
   const stages: Stage[] = [];
+  const parts: Part[] = [];
   let shape = input;
   /** Stages before this one have no parameters: nobody needs the gradient of their outputs. */
   let firstTrained = layers.length;
   for (const [i, layer] of layers.entries()) {
-    const before = builder.count;
+    const before = builder.parameters.length;
     const stage = layer.build(builder, shape);
-    if (builder.count > before) firstTrained = Math.min(firstTrained, i);
+    const parameters = builder.parameters.slice(before);
+    if (parameters.length > 0) firstTrained = Math.min(firstTrained, i);
     stages.push(stage);
+    parts.push({ name: layer.name, stage, parameters });
     shape = stage.shape;
   }
 
@@ -127,7 +144,16 @@ export function chain(builder: Builder, layers: readonly Layer[], input: Shape):
     return d;
   };
 
-  return { shape, keepsInput: true, keepsOutput: true, forward, backward };
+  const keepsOutput = stages.at(-1)?.keepsOutput ?? true;
+  let products = 0;
+  let extra = 0;
+  for (const [i, stage] of stages.entries()) {
+    const next = stages[i + 1];
+    products += stage.products ?? 0;
+    extra += stage.extra ?? 0;
+    if (next && (stage.keepsOutput || next.keepsInput)) extra += sizeOf(stage.shape);
+  }
+  return { shape, keepsInput: true, keepsOutput, forward, backward, products, extra, parts };
 }
 
 class Construction implements Builder {
@@ -140,10 +166,6 @@ class Construction implements Builder {
     readonly dtype: FloatDType,
     readonly random: () => RandomSource,
   ) {}
-
-  get count(): number {
-    return this.parameters.length;
-  }
 
   parameter(letter: string, shape: Shape, start: Start): Parameter {
     if (letter === 'W') this.#number++;
@@ -416,6 +438,21 @@ export class Network {
       checkValue('loadState', name, values[name], tensors[name]);
     }
     for (const [name, value] of Object.entries(values)) write(tensors[name], value);
+  }
+
+  /**
+   * Prints a table of the layers, with the shape of an example behind each, parameters, floating-point operations of the
+   * products in one example's forward pass (a multiplication and an addition count two; a training step takes about three
+   * times as many), and the memory that training keeps for one example's backward pass.
+   *
+   * @param options log: takes the text, default console.log
+   * @returns the same as data
+   */
+  summary(options: { log?: (text: string) => void } = {}): Summary {
+    checkOptions('summary', options, ['log']);
+    const summary = summarise(this.#root, this.inputShape, this.dtype === 'float64' ? 8 : 4);
+    (options.log ?? console.log)(summaryText(summary));
+    return summary;
   }
 
   /** Frees everything the model owns. */

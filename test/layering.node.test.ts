@@ -22,6 +22,7 @@ const order = [
   'optim',
   'gradientCheck',
   'checkpoint',
+  'summary',
   'network',
   'models',
   'solver',

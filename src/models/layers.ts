@@ -1,8 +1,9 @@
 /**
  * Layers as objects, for Network: each factory describes one layer with its options; parameters are made when a network
- * is built from it. Shapes below are those of one example.
+ * is built from it. Shapes below are those of one example. Layers of images are in imageLayers.ts, norms in
+ * normLayers.ts.
  */
-import { checkNumber, checkOptions, formatShape, ShapeError } from '../errors.js';
+import { checkNumber, checkOptions } from '../errors.js';
 import {
   type ActivationCache,
   type LeakyReluOptions,
@@ -19,48 +20,16 @@ import {
 } from '../layers/activations.js';
 import { type AffineCache, affineForward, affineGradients } from '../layers/affine.js';
 import { type DropoutCache, dropoutBackward, dropoutForward } from '../layers/dropout.js';
-import {
-  type BatchnormParam,
-  batchnormBackwardAlt,
-  batchnormForward,
-  type LayernormParam,
-  layernormBackward,
-  layernormForward,
-  type NormCache,
-} from '../layers/norm.js';
 import { type AffineReluCache, affineReluForward, affineReluGradients } from '../layers/sandwiches.js';
-import type { Builder, Layer, Stage } from '../network.js';
-import { type Shape, sizeOf } from '../shape.js';
+import type { Layer } from '../network.js';
+import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
+import { checkWeightScale, deviation, remembering, type WeightOptions } from './stages.js';
 
-export interface AffineOptions {
-  /**
-   * Standard deviation of the initial weights, default 'he': √(2 / inputs), which keeps the size of activations through
-   * ReLU layers (He et al., 2015). Biases start at 0.
-   */
-  weightScale?: number | 'he';
-}
+export * from './imageLayers.js';
+export * from './normLayers.js';
 
-/** A step that remembers the cache of its forward pass for the backward pass. */
-function remembering<Cache>(
-  shape: Shape,
-  keeps: { input: boolean; output: boolean },
-  forward: (x: Tensor, mode: 'train' | 'test') => [Tensor, Cache],
-  backward: (dout: Tensor, cache: Cache, needDx: boolean) => Tensor | undefined,
-): Stage {
-  let kept: Cache;
-  return {
-    shape,
-    keepsInput: keeps.input,
-    keepsOutput: keeps.output,
-    forward(x, mode) {
-      const [out, cache] = forward(x, mode);
-      kept = cache;
-      return out;
-    },
-    backward: (dout, needDx) => backward(dout, kept, needDx),
-  };
-}
+export type AffineOptions = WeightOptions;
 
 function affineLayer<Cache>(
   name: string,
@@ -72,18 +41,16 @@ function affineLayer<Cache>(
 ): Layer {
   checkOptions(name, options, ['weightScale']);
   checkNumber(name, 'units', units, { low: 1, integer: true });
-  const { weightScale = 'he' } = options;
-  if (weightScale !== 'he') checkNumber(name, 'weightScale', weightScale, { low: 0 });
+  const weightScale = checkWeightScale(name, options.weightScale);
   return {
     name,
     build(builder, input) {
       const D = sizeOf(input);
-      const normal = weightScale === 'he' ? Math.sqrt(2 / D) : weightScale;
-      const W = builder.parameter('W', [D, units], { normal });
+      const W = builder.parameter('W', [D, units], { normal: deviation(weightScale, D) });
       const b = builder.parameter('b', [units], { fill: 0 });
       return remembering(
         [units],
-        { input: true, output: keepsOutput },
+        { keepsInput: true, keepsOutput, products: D * units },
         (x) => forward(x, W.value, b.value),
         (dout, cache, needDx) => {
           const [dx, dw, db] = gradients(dout, cache, needDx);
@@ -112,7 +79,7 @@ function activation(
   forward: (x: Tensor) => [Tensor, ActivationCache],
   backward: (dout: Tensor, cache: ActivationCache) => Tensor,
 ): Layer {
-  const kept = { input: keeps === 'input', output: keeps === 'output' };
+  const kept = { keepsInput: keeps === 'input', keepsOutput: keeps === 'output' };
   return { name, build: (_, input) => remembering(input, kept, forward, backward) };
 }
 
@@ -159,7 +126,8 @@ export function dropout(p: number, options: DropoutOptions = {}): Layer {
     build: (builder, input) =>
       remembering<DropoutCache | undefined>(
         input,
-        { input: false, output: false },
+        // With p = 1 its output is its input, which others may keep.
+        { keepsInput: false, keepsOutput: p === 1, extra: p === 1 ? 0 : sizeOf(input) },
         (x, mode) =>
           p === 1 || mode === 'test'
             ? [x, undefined]
@@ -167,80 +135,4 @@ export function dropout(p: number, options: DropoutOptions = {}): Layer {
         (dout, cache) => (cache ? dropoutBackward(dout, cache) : dout),
       ),
   };
-}
-
-/** gamma (D) of ones and beta (D) of zeros for a norm over rows. */
-function scaleAndShift(name: string, builder: Builder, input: Shape) {
-  if (input.length !== 1) {
-    const rule = 'for rows of numbers (D)';
-    throw new ShapeError({ where: 'Network', argument: name, rule, value: `inputs ${formatShape(input)}` });
-  }
-  const gamma = builder.parameter('gamma', input, { fill: 1 });
-  const beta = builder.parameter('beta', input, { fill: 0 });
-  return { gamma, beta };
-}
-
-/**
- * Batch normalisation of (D). Parameters gamma and beta; running averages runningMean and runningVar start at 0 and
- * belong to the model's state.
- */
-export function batchnorm(options: Pick<BatchnormParam, 'eps' | 'momentum'> = {}): Layer {
-  checkOptions('batchnorm', options, ['eps', 'momentum']);
-  const eps = checkNumber('batchnorm', 'eps', options.eps ?? 1e-5, { low: 0 });
-  const momentum = checkNumber('batchnorm', 'momentum', options.momentum ?? 0.9, { low: 0, high: 1 });
-  return {
-    name: 'batchnorm',
-    build(builder, input) {
-      const { gamma, beta } = scaleAndShift('batchnorm', builder, input);
-      const runningMean = builder.state('runningMean', input, 0);
-      const runningVar = builder.state('runningVar', input, 0);
-      const param: BatchnormParam = { mode: 'train', eps, momentum, runningMean, runningVar };
-      return remembering<NormCache>(
-        input,
-        { input: false, output: false },
-        (x, mode) => {
-          param.mode = mode;
-          return testOnly(mode, batchnormForward(x, gamma.value, beta.value, param));
-        },
-        (dout, cache) => {
-          const [dx, dgamma, dbeta] = batchnormBackwardAlt(dout, cache);
-          gamma.gradient = dgamma;
-          beta.gradient = dbeta;
-          return dx;
-        },
-      );
-    },
-  };
-}
-
-/** Layer normalisation of (D). Parameters gamma and beta. */
-export function layernorm(options: LayernormParam = {}): Layer {
-  checkOptions('layernorm', options, ['eps']);
-  const eps = checkNumber('layernorm', 'eps', options.eps ?? 1e-5, { low: 0 });
-  return {
-    name: 'layernorm',
-    build(builder, input) {
-      const { gamma, beta } = scaleAndShift('layernorm', builder, input);
-      return remembering<NormCache>(
-        input,
-        { input: false, output: false },
-        (x, mode) => testOnly(mode, layernormForward(x, gamma.value, beta.value, { eps })),
-        (dout, cache) => {
-          const [dx, dgamma, dbeta] = layernormBackward(dout, cache);
-          gamma.gradient = dgamma;
-          beta.gradient = dbeta;
-          return dx;
-        },
-      );
-    },
-  };
-}
-
-/** Nothing goes back after a forward pass in test mode, so what it kept for that ends. */
-function testOnly(mode: 'train' | 'test', result: [Tensor, NormCache]): [Tensor, NormCache] {
-  if (mode === 'test') {
-    result[1].xhat.dispose();
-    result[1].invStd.dispose();
-  }
-  return result;
 }
