@@ -79,7 +79,8 @@ const ofColours = (kernel) => [
  * All filters over pictures of one size.
  *
  * @param pictures [{ width, height, data: RGB bytes }, ...]
- * @returns { results: for each picture its panels, name -> tensor (1 or 3, H, W) of 0..255; notebook, more: milliseconds }
+ * @returns { results, notebook, more }: milliseconds of the two calls, and for each picture { grey, edges, panels }, the
+ *   first two (1, H, W) as computed, the others (1 or 3, H, W) to be shown, 0..255
  */
 function filter(pictures) {
   // The notebook's call: x (N,3,H,W), w (2,3,3,3), b (2), and zeros around the pictures, which the edges show.
@@ -104,17 +105,10 @@ function filter(pictures) {
     const [grey, edges] = channels(first, i, [1, 1]);
     const [across, upright, embossed, sharp, blurred] = channels(second, i, [1, 1, 1, 3, 3]);
     const strength = lw.sqrt(lw.add(lw.mul(across, across), lw.mul(upright, upright)));
-    return {
-      original: x.rows(i, i + 1).reshape(3, ...x.shape.slice(2)),
-      grey: stretched(grey),
-      edges: stretched(edges),
-      upright: stretched(upright),
-      strength: stretched(strength),
-      embossed: stretched(embossed),
-      // These are pictures already, with the colours of the original where nothing changes.
-      sharp,
-      blurred,
-    };
+    const original = x.rows(i, i + 1).reshape(3, ...x.shape.slice(2));
+    // Sharpened and blurred are pictures as they are, with the colours of the original where nothing changes.
+    const greys = [grey, edges, upright, strength, embossed].map(stretched);
+    return { grey, edges, panels: [original, ...greys, sharp, blurred] };
   });
   return { results, notebook, more };
 }
@@ -155,11 +149,17 @@ function channels(images, i, sizes) {
   });
 }
 
-/** The least value becomes 0, the largest 255; a picture of one value is left as it is. */
-function stretched(image) {
+/** The least and the largest value, if there is contrast: bytes differ by more than the rounding of a convolution. */
+function contrast(image) {
   const low = image.min();
   const high = image.max();
-  return high > low ? lw.mul(lw.sub(image, low), 255 / (high - low)) : image;
+  return high - low > 0.05 ? [low, high] : undefined;
+}
+
+/** The least value becomes 0, the largest 255; a picture without contrast is left as it is. */
+function stretched(image) {
+  const [low, high] = contrast(image) ?? [0, 255];
+  return lw.mul(lw.sub(image, low), 255 / (high - low));
 }
 
 // ---- PNG --------------------------------------------------------------------------------------------------------------------
@@ -214,11 +214,14 @@ function unpacked({ width, height, depth, data }) {
   return samples;
 }
 
-/** A grey picture (1, H, W) as a PNG. */
-function greyPng(image) {
-  const [, height, width] = image.shape;
+/** A filter's output (1, H, W) as a grey PNG, and the values that became black and white. */
+function greyPng(output) {
+  const [, height, width] = output.shape;
   // The array rounds and clamps.
-  return { width, height, png: encode({ width, height, channels: 1, data: Uint8ClampedArray.from(image.data) }) };
+  const data = Uint8ClampedArray.from(stretched(output).data);
+  const [low, high] = contrast(output) ?? [0, 255];
+  const note = `, ${Math.round(low)} to ${Math.round(high)} as black to white`;
+  return { width, height, png: encode({ width, height, channels: 1, data }), note };
 }
 
 /** Panels (1 or 3, H, W) of one size in a row as a PNG, on white. */
@@ -288,9 +291,9 @@ async function about(file, work) {
   }
 }
 
-async function save(path, { width, height, png }) {
+async function save(path, { width, height, png, note = '' }) {
   await about(path, () => writeFile(path, png));
-  console.log(`  wrote ${path}, ${width} x ${height}`);
+  console.log(`  wrote ${path}, ${width} x ${height}${note}`);
 }
 
 function announce(what, { notebook, more }) {
@@ -303,7 +306,7 @@ async function filterOwn(out) {
   const pictures = [landscape(), cat()];
   const { rows, times } = lw.scope(() => {
     const { results, ...times } = filter(pictures);
-    return { rows: results.map((panels) => rowPng(Object.values(panels))), times };
+    return { rows: results.map(({ panels }) => rowPng(panels)), times };
   });
   const [{ width, height }] = pictures;
   announce(`${pictures.map(({ name }) => name).join(' and ')} (2 of ${width} x ${height})`, times);
@@ -316,8 +319,8 @@ async function filterFile(file, out) {
     const picture = fromPng(bytes);
     return lw.scope(() => {
       const { results, ...times } = filter([picture]);
-      const [panels] = results;
-      const made = { grey: greyPng(panels.grey), edges: greyPng(panels.edges), filters: rowPng(Object.values(panels)) };
+      const [{ grey, edges, panels }] = results;
+      const made = { grey: greyPng(grey), edges: greyPng(edges), filters: rowPng(panels) };
       return { ...picture, times, made };
     });
   });

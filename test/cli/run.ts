@@ -22,14 +22,16 @@ export interface Ended {
 export interface RunOptions {
   cwd: string;
   env?: Record<string, string>;
+  /** What is run instead of the command. */
+  script?: string;
   /** Sent as soon as stderr matches, once. */
   signal?: { name: NodeJS.Signals; when: RegExp };
 }
 
 /** Runs the command to its end. No variable of the tests' own surroundings that it heeds is passed on. */
-export function run(args: readonly string[], { cwd, env = {}, signal }: RunOptions): Promise<Ended> {
+export function run(args: readonly string[], { cwd, env = {}, script = command, signal }: RunOptions): Promise<Ended> {
   const { CI, NO_COLOR, TERM, npm_lifecycle_event, ...rest } = process.env;
-  const child = spawn(process.execPath, [command, ...args], { cwd, env: { ...rest, ...env } });
+  const child = spawn(process.execPath, [script, ...args], { cwd, env: { ...rest, ...env } });
   let stdout = '';
   let stderr = '';
   let sent = false;
