@@ -13,6 +13,7 @@ import * as spatial from './spatial';
 import * as loss from './loss';
 import * as optim from './optim';
 import * as data from './data';
+import * as augment from './augment';
 import * as random from './random';
 import * as winograd from './winograd';
 
@@ -89,6 +90,8 @@ export function columnDotsF32(y: usize, a: usize, b: usize, rows: i32, columns: 
 export function columnDotsF64(y: usize, a: usize, b: usize, rows: i32, columns: i32, begin: i32, end: i32): void { reduce.columnDots<f64>(y, a, b, rows, columns, begin, end); }
 export function decayF32(dw: usize, partial: usize, w: usize, reg: f64, n: i32, begin: i32, end: i32): void { reduce.decay<f32>(dw, partial, w, reg, n, begin, end); }
 export function decayF64(dw: usize, partial: usize, w: usize, reg: f64, n: i32, begin: i32, end: i32): void { reduce.decay<f64>(dw, partial, w, reg, n, begin, end); }
+export function squaresF32(partial: usize, x: usize, n: i32, begin: i32, end: i32): void { reduce.squares<f32>(partial, x, n, begin, end); }
+export function squaresF64(partial: usize, x: usize, n: i32, begin: i32, end: i32): void { reduce.squares<f64>(partial, x, n, begin, end); }
 export function reduceI32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<i32, i32>(y, x, op, factor, n, inner, begin, end); }
 export function argmaxI32(y: usize, x: usize, sign: i32, n: i32, inner: i32, begin: i32, end: i32): void { reduce.argmax<i32>(y, x, sign, n, inner, begin, end); }
 
@@ -182,3 +185,9 @@ export function threadScratchBytes(): i32 { return <i32>THREAD_SCRATCH_BYTES; }
 export function byteSums(sums: usize, x: usize, itemBytes: i32, n: i32, begin: i32, end: i32): void { data.byteSums(sums, x, itemBytes, n, begin, end); }
 export function widenImagesF32(x: usize, mean: usize, scratch: usize, n: i32, colorsLast: i32, begin: i32, end: i32, thread: i32): void { data.widenImages<f32>(x, mean, scratch, n, colorsLast, begin, end, thread); }
 export function widenImagesF64(x: usize, mean: usize, scratch: usize, n: i32, colorsLast: i32, begin: i32, end: i32, thread: i32): void { data.widenImages<f64>(x, mean, scratch, n, colorsLast, begin, end, thread); }
+
+// augment
+export function augment32(x: usize, shifts: usize, pad: i32, flips: usize, rows: usize, columns: usize, side: i32, C: i32, H: i32, W: i32, begin: i32, end: i32): void { augment.augment<f32>(x, shifts, pad, flips, rows, columns, side, C, H, W, begin, end); }
+export function augment64(x: usize, shifts: usize, pad: i32, flips: usize, rows: usize, columns: usize, side: i32, C: i32, H: i32, W: i32, begin: i32, end: i32): void { augment.augment<f64>(x, shifts, pad, flips, rows, columns, side, C, H, W, begin, end); }
+export function mirror32(y: usize, x: usize, W: i32, begin: i32, end: i32): void { augment.mirror<f32>(y, x, W, begin, end); }
+export function mirror64(y: usize, x: usize, W: i32, begin: i32, end: i32): void { augment.mirror<f64>(y, x, W, begin, end); }

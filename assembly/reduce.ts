@@ -139,8 +139,8 @@ export function columnDots<T>(y: usize, a: usize, b: usize, rows: i32, columns: 
   }
 }
 
-/** Elements summed into one partial result of `decay`: a fixed size, so that the sum is the same for any threads. */
-const DECAY_CHUNK: i32 = 4096;
+/** Elements summed into one partial result of `decay` and `squares`: a fixed size, so that the sum is the same for any threads. */
+const CHUNK: i32 = 4096;
 
 /**
  * L2 regularisation in one pass over the weights. For chunk c in [begin, end): dw += reg * w, and partial[c] (float64) =
@@ -149,12 +149,12 @@ const DECAY_CHUNK: i32 = 4096;
 export function decay<T>(dw: usize, partial: usize, w: usize, reg: f64, n: i32, begin: i32, end: i32): void {
   const r = splat<T>(<T>reg);
   for (let c = begin; c < end; c++) {
-    const to = min(n, (c + 1) * DECAY_CHUNK);
+    const to = min(n, (c + 1) * CHUNK);
     let s0 = zero<T>();
     let s1 = s0;
     let s2 = s0;
     let s3 = s0;
-    let i = c * DECAY_CHUNK;
+    let i = c * CHUNK;
     for (; i + 4 * lanes<T>() <= to; i += 4 * lanes<T>()) {
       const p = w + at<T>(i);
       const w0 = v128.load(p);
@@ -178,6 +178,45 @@ export function decay<T>(dw: usize, partial: usize, w: usize, reg: f64, n: i32, 
       const v = v128.load_splat<T>(w + at<T>(i));
       sum += <f64>first<T>(v) * <f64>first<T>(v);
       if (dw) store<T>(dw + at<T>(i), first<T>(fma<T>(r, v, v128.load_splat<T>(dw + at<T>(i)))));
+    }
+    store<f64>(partial + at<f64>(c), sum);
+  }
+}
+
+/** Two elements in float64. */
+@inline
+function pair<T>(p: usize): v128 {
+  if (sizeof<T>() == 4) {
+    return f64x2.promote_low_f32x4(v128.load64_zero(p));
+  } else {
+    return v128.load(p);
+  }
+}
+
+/** partial[c] (float64) = the sum of x^2 over chunk c in [begin, end), kept in float64: float32 cannot overflow it. */
+export function squares<T>(partial: usize, x: usize, n: i32, begin: i32, end: i32): void {
+  for (let c = begin; c < end; c++) {
+    const to = min(n, (c + 1) * CHUNK);
+    let s0 = zero<f64>();
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    let i = c * CHUNK;
+    for (; i + 8 <= to; i += 8) {
+      const p = x + at<T>(i);
+      const x0 = pair<T>(p);
+      const x1 = pair<T>(p + at<T>(2));
+      const x2 = pair<T>(p + at<T>(4));
+      const x3 = pair<T>(p + at<T>(6));
+      s0 = fma<f64>(x0, x0, s0);
+      s1 = fma<f64>(x1, x1, s1);
+      s2 = fma<f64>(x2, x2, s2);
+      s3 = fma<f64>(x3, x3, s3);
+    }
+    let sum = sumLanes<f64>(v128.add<f64>(v128.add<f64>(s0, s1), v128.add<f64>(s2, s3)));
+    for (; i < to; i++) {
+      const v = <f64>load<T>(x + at<T>(i));
+      sum += v * v;
     }
     store<f64>(partial + at<f64>(c), sum);
   }

@@ -1,5 +1,5 @@
 /**
- * The kernels of convolution, pooling and spatial normalisation: as kernels.ts, for images (N, C, H, W). Which way a
+ * The kernels of convolution, pooling, spatial normalisation and augmentation: as kernels.ts, for images (N, C, H, W). Which way a
  * convolution goes is decided here.
  */
 import { call, gemm, itemBytes, launch, type Operand, slice } from './kernels.js';
@@ -318,4 +318,37 @@ export function groupnormBackward(o: SpatialNormGradients, { N, C, P }: ImageSiz
   const inputs = [o.dout, o.x, o.mean, o.invStd];
   launch('groupnormBackward', o.x, N * G, 1, 3 * o.x.size, o.dx, ...inputs, o.gamma, sums, C, P, G);
   launch('groupnormScaleGradients', o.x, C, 1, 2 * o.x.size, o.dgamma, o.dbeta, ...inputs, sums, N, C, P, G);
+}
+
+/** What was drawn for N images, int32. */
+export interface AugmentDraws {
+  /** (N, 2): row and column, from 0 to 2 crop. */
+  shifts?: Operand | undefined;
+  /** (N): 0 or 1. */
+  flips?: Operand | undefined;
+  /** (N): centres of the squares. */
+  rows?: Operand | undefined;
+  columns?: Operand | undefined;
+}
+
+/** Numbers are only moved, so there is one kernel for all types of a size. */
+function widthOf(x: Operand): '32' | '64' {
+  return x.dtype === 'float64' ? '64' : '32';
+}
+
+/** Shifts, mirrors and zeroes a square of the images of x, in place; what was not drawn is left out. */
+export function augment(
+  x: Operand,
+  { shifts, flips, rows, columns }: AugmentDraws,
+  [C, H, W]: readonly [number, number, number],
+  crop: number,
+  cutout: number,
+): void {
+  const images = x.size / (C * H * W);
+  launch('augment', widthOf(x), images, 1, x.size, x, shifts, crop, flips, rows, columns, cutout, C, H, W);
+}
+
+/** y = x with every row of W elements from right to left; y may be x. */
+export function mirror(y: Operand, x: Operand, W: number): void {
+  launch('mirror', widthOf(x), x.size / W, 1, x.size, y, x, W);
 }

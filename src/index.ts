@@ -1,6 +1,7 @@
 /** The public API: re-exports only. */
 
 export { add, div, exp, log, matmul, mul, relError, sqrt, sub } from './arithmetic.js';
+export { type AugmentOptions, augmentImages } from './augment.js';
 // data
 export {
   type Cifar10,
@@ -145,14 +146,8 @@ export {
 } from './random.js';
 export type { Build, InitOptions } from './runtime/index.js';
 export type { TrainableModel } from './solver/learner.js';
-export type {
-  ResumeOptions,
-  Schedule,
-  ScheduleName,
-  SolverData,
-  SolverOptions,
-  TrainingProgress,
-} from './solver/options.js';
+export type { ResumeOptions, SolverData, SolverOptions } from './solver/options.js';
+export type { Schedule, ScheduleName, ScheduleOptions, TrainingProgress } from './solver/schedules.js';
 export { type EpochEvent, Solver, type SolverEvent, type StepEvent, type TrainOptions } from './solver.js';
 export type { LayerSummary, Summary } from './summary.js';
 export {

@@ -278,12 +278,12 @@ export function columnDots(y: Operand, a: Operand, b: Operand): void {
   if (D > 0) launch('columnDots', a, D, LINE, a.size, y, a, b, a.size / D, D);
 }
 
-/** Elements per partial sum of decay, as in assembly/reduce.ts. */
-const DECAY_CHUNK = 4096;
+/** Elements per partial sum of decay and norm, as in assembly/reduce.ts. */
+const CHUNK = 4096;
 
 /** Float64 elements of scratch that decay needs for w. */
 export function decayPartials(w: Operand): number {
-  return Math.ceil(w.size / DECAY_CHUNK);
+  return Math.ceil(w.size / CHUNK);
 }
 
 /** dw += reg * w (dw may be left out) and the sum of w^2. partials: float64, decayPartials(w) elements. */
@@ -291,6 +291,21 @@ export function decay(dw: Operand | undefined, w: Operand, reg: number, partials
   const chunks = decayPartials(w);
   launch('decay', w, chunks, 1, w.size, dw, partials, w, reg, w.size);
   return sumF64(partials, chunks);
+}
+
+/** The L2 norm of all operands together, summed in float64. */
+export function norm(operands: readonly Operand[]): number {
+  let chunks = 0;
+  for (const x of operands) chunks += Math.ceil(x.size / CHUNK);
+  if (chunks === 0) return 0;
+  const partials = heap().scratch('squares', 8 * chunks);
+  let at = partials;
+  for (const x of operands) {
+    const count = Math.ceil(x.size / CHUNK);
+    launch('squares', x, count, 1, x.size, at, x, x.size);
+    at += 8 * count;
+  }
+  return Math.sqrt(call('sumF64', '', partials, chunks));
 }
 
 /** Sum of the first n elements of a float64 operand, in order. */

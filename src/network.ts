@@ -2,6 +2,7 @@
  * The one engine behind every model: a list of layers, their parameters and running averages, planned buffers, the loss
  * and all gradients. What the layers are is not known here; models/layers.ts has them.
  */
+import { checkFlag, imageWidth } from './augment.js';
 import {
   checkChoice,
   checkNumber,
@@ -13,6 +14,7 @@ import {
   OptionError,
   ShapeError,
 } from './errors.js';
+import * as imageKernels from './imageKernels.js';
 import * as kernels from './kernels.js';
 import { softmaxLoss, svmLoss } from './layers/losses.js';
 import { Plan, persistent, scope } from './memory.js';
@@ -249,6 +251,8 @@ export class Network {
   readonly numClasses: number;
   readonly dtype: FloatDType;
   readonly paramNames: readonly string[];
+  /** Those that reg applies to. */
+  readonly weightNames: readonly string[];
   /** The stream of dropout masks. */
   random: RandomSource;
   readonly #built: Construction;
@@ -300,6 +304,8 @@ export class Network {
     }
     this.numClasses = this.#root.shape[0];
     this.paramNames = Object.freeze(this.#built.parameters.map(({ name }) => name));
+    const weights = this.#built.parameters.filter(({ regularised }) => regularised);
+    this.weightNames = Object.freeze(weights.map(({ name }) => name));
     const values = Object.fromEntries(this.#built.parameters.map(({ name, value }) => [name, value]));
     this.#params = new Proxy(values, {
       set: (_, name, value) => {
@@ -356,18 +362,21 @@ export class Network {
    * The class of highest score for each example, in test mode.
    *
    * @param X as for loss
-   * @param options batchSize: examples at a time, default 100
+   * @param options batchSize: examples at a time, default 100; flip: add the scores of each image's mirror image, for
+   *   models or examples of shape (…, H, W), default false
    * @returns int32 tensor (N), in the current scope
    */
-  predict(X: Tensor | Nested, options: { batchSize?: number } = {}): Tensor {
-    checkOptions('predict', options, ['batchSize']);
+  predict(X: Tensor | Nested, options: { batchSize?: number; flip?: boolean } = {}): Tensor {
+    checkOptions('predict', options, ['batchSize', 'flip']);
     const batchSize = checkNumber('predict', 'batchSize', options.batchSize ?? 100, { low: 1, integer: true });
+    const flip = checkFlag('predict', 'flip', options.flip ?? false);
     return scope(() => {
       const x = this.#tensorOf(X);
       const N = this.#check('predict', x);
+      const width = flip ? imageWidth('predict', this.inputShape, x) : 0;
       const labels = empty([N], 'int32');
       for (let from = 0; from < N; from += batchSize) {
-        const part = this.predictBatch(x.rows(from, Math.min(N, from + batchSize)));
+        const part = this.predictBatch(x.rows(from, Math.min(N, from + batchSize)), width);
         labels.data.set(part.data, from);
       }
       return labels;
@@ -390,15 +399,31 @@ export class Network {
     return { loss, gradients: this.#gradients };
   }
 
-  /** Internal: predict for one batch. The result lasts until the next batch of this size. */
-  predictBatch(X: Tensor): Tensor {
-    const scores = this.#scores(this.#input('predict', X));
+  /**
+   * Internal: predict for one batch. width: that of the images, if scores of mirror images are to be added. The result
+   * lasts until the next batch of this size.
+   */
+  predictBatch(X: Tensor, width = 0): Tensor {
+    const x = this.#input('predict', X);
+    const scores = this.#scores(x);
     const [N, C] = scores.shape;
-    return this.#predictions.run(`${N}`, () => {
+    return this.#predictions.run(width > 0 ? `flip ${N}` : `${N}`, () => {
       const labels = empty([N], 'int32');
-      kernels.argmax(labels, scores, C, 1);
+      const total = width > 0 ? this.#withMirrored(scores, x, width) : scores;
+      kernels.argmax(labels, total, C, 1);
       return labels;
     });
+  }
+
+  /** scores of x plus those of its mirror images. */
+  #withMirrored(scores: Tensor, x: Tensor, width: number): Tensor {
+    // Copied: the next scores of this batch size take the place of these.
+    const total = empty(scores.shape, scores.dtype);
+    kernels.convert(total, scores);
+    const mirrored = empty(x.shape, x.dtype);
+    imageKernels.mirror(mirrored, x, width);
+    kernels.binary(total, total, this.#scores(mirrored), 'add');
+    return total;
   }
 
   /** Internal: the rows of X with these indices (int32, valid), in the model's type. Lasts until the next of this size. */

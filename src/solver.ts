@@ -1,4 +1,6 @@
 /** The training loop: batches, updates, accuracy checks, the best parameters, checkpoints and events. */
+import { checkFloat } from './arithmetic.js';
+import { augmentBatch, checkAugmentation, checkFlag, exampleShape, type ImageShape, imageWidth } from './augment.js';
 import { type Checkpoint, isRecord, readCheckpoint, type StoredArray, writeCheckpoint } from './checkpoint.js';
 import {
   checkNumber,
@@ -18,17 +20,17 @@ import { Network } from './network.js';
 import { findUpdateRule } from './optim.js';
 import { random as defaultStream, type RandomSource, RandomState, type StreamState } from './random.js';
 import { nodeModule, pause } from './runtime/host.js';
-import { sameShape, sizeOf } from './shape.js';
+import { type Shape, sameShape, sizeOf } from './shape.js';
 import { adapt, type Learner, type TrainableModel } from './solver/learner.js';
 import {
   RESUME_OPTIONS,
   type ResumeOptions,
-  SCHEDULES,
   type Settings,
   type SolverData,
   type SolverOptions,
   settle,
 } from './solver/options.js';
+import { factorOf } from './solver/schedules.js';
 import { checkIndices, empty, type Indices, isTensor, type Nested, type Tensor, tensor } from './tensor.js';
 
 export interface StepEvent {
@@ -42,6 +44,8 @@ export interface StepEvent {
   loss: number;
   /** That of this step, schedule included. */
   learningRate: number | undefined;
+  /** L2 norm of all gradients together before it was clipped; undefined without clipNorm. */
+  gradientNorm: number | undefined;
   /** Examples in the batch. */
   examples: number;
 }
@@ -74,6 +78,8 @@ const TURN = 30;
 /** What a checkpoint holds of the options, besides names of rule and schedule. */
 const SAVED_OPTIONS = [
   'lrDecay',
+  'clipNorm',
+  'weightDecay',
   'batchSize',
   'numEpochs',
   'printEvery',
@@ -128,6 +134,8 @@ export class Solver {
   readonly #val: Examples;
   readonly #settings: Settings;
   readonly #iterationsPerEpoch: number;
+  /** Of what `augment` changes, if it is no function. */
+  readonly #imageShape: ImageShape | undefined;
   /** Indices and labels of the batch, and the order of the epoch. */
   readonly #plan = new Plan();
   /** Tensors made for this Solver alone. */
@@ -164,6 +172,7 @@ export class Solver {
     try {
       this.#train = this.#examples(data, 'XTrain', 'yTrain');
       this.#val = this.#examples(data, 'XVal', 'yVal');
+      this.#imageShape = this.#augmentedShape();
     } catch (error) {
       this.dispose();
       throw error;
@@ -239,26 +248,29 @@ export class Solver {
    * @param X (N, …) examples
    * @param y N labels
    * @param options numSamples: if there are more examples, so many are drawn (with replacement) and measured; batchSize:
-   *   examples at a time, default 100
+   *   examples at a time, default 100; flip: add the scores of each image's mirror image, default false
    */
   checkAccuracy(
     X: Tensor | Nested,
     y: Indices,
-    options: { numSamples?: number | null; batchSize?: number } = {},
+    options: { numSamples?: number | null; batchSize?: number; flip?: boolean } = {},
   ): number {
     const where = 'checkAccuracy';
-    checkOptions(where, options, ['numSamples', 'batchSize']);
-    const { numSamples = null, batchSize = 100 } = options;
+    checkOptions(where, options, ['numSamples', 'batchSize', 'flip']);
+    const { numSamples = null, batchSize = 100, flip = false } = options;
     if (numSamples !== null) checkNumber(where, 'numSamples', numSamples, { low: 1, integer: true });
     checkNumber(where, 'batchSize', batchSize, { low: 1, integer: true });
+    checkFlag(where, 'flip', flip);
     return scope(() => {
       const x = isTensor(X) ? X : tensor(X);
       const labels = this.#labels(where, 'y', y, x.shape[0] ?? 0);
-      return this.#accuracy({ X: x, y: labels, N: labels.size }, numSamples, batchSize);
+      const width = flip ? imageWidth(where, this.#inputShape(), x) : 0;
+      return this.#accuracy({ X: x, y: labels, N: labels.size }, numSamples, batchSize, width);
     });
   }
 
-  #accuracy({ X, y, N }: Examples, numSamples: number | null, batchSize = 100): number {
+  /** width: of images, if scores of their mirror images are to be added. */
+  #accuracy({ X, y, N }: Examples, numSamples: number | null, batchSize = 100, width = 0): number {
     return scope(() => {
       const { random } = this.#settings;
       const rows = numSamples !== null && N > numSamples ? random.choice(N, numSamples) : undefined;
@@ -269,7 +281,7 @@ export class Solver {
         scope(() => {
           const some = rows?.rows(from, to);
           const batch = some ? this.#learner.batch(X, some) : X.rows(from, to);
-          const predicted = this.#learner.predictBatch(batch).data;
+          const predicted = this.#learner.predictBatch(batch, width).data;
           const labels = y.data;
           const index = some?.data;
           for (let i = 0; i < to - from; i++) if (predicted[i] === labels[index ? index[i] : from + i]) right++;
@@ -285,7 +297,7 @@ export class Solver {
     try {
       const iteration = this.#done;
       const factor = this.#factor();
-      const { loss, examples } = scope(() => this.#step(factor));
+      const { loss, gradientNorm, examples } = scope(() => this.#step(factor));
       this.lossHistory.push(loss);
       this.#done++;
       const { printEvery, lrDecay, print } = this.#settings;
@@ -300,7 +312,8 @@ export class Solver {
       }
       const place = { iteration: this.#done, numIterations: this.#numIterations };
       const epochs = { epoch: this.epoch, numEpochs: this.#lastEpoch };
-      const events: SolverEvent[] = [{ type: 'step', ...place, ...epochs, loss, learningRate, examples }];
+      const numbers = { loss, learningRate, gradientNorm, examples };
+      const events: SolverEvent[] = [{ type: 'step', ...place, ...epochs, ...numbers }];
       if (iteration === 0 || epochEnds) events.push({ type: 'epoch', ...place, ...epochs, ...this.#check() });
       return events;
     } finally {
@@ -314,11 +327,16 @@ export class Solver {
     if (schedule === undefined) return 1;
     const numIterations = this.#numIterations;
     const progress = { iteration: this.#done, numIterations, epoch: this.epoch, fraction: this.#done / numIterations };
-    const factor = typeof schedule === 'function' ? schedule(progress) : SCHEDULES[schedule](progress);
+    const factor = typeof schedule === 'function' ? schedule(progress) : factorOf(schedule, progress);
     return checkNumber('Solver', 'the result of schedule', factor, { low: 0 });
   }
 
-  #step(factor: number): { loss: number; examples: number; configs: unknown } {
+  #step(factor: number): {
+    loss: number;
+    gradientNorm: number | undefined;
+    examples: number;
+    configs: unknown;
+  } {
     const rows = this.#rows();
     const batch = this.#augmented(this.#learner.batch(this.#train.X, rows));
     const labels = this.#plan.run(`labels ${rows.size}`, () => {
@@ -326,16 +344,47 @@ export class Solver {
       kernels.gather(y, this.#train.y, rows);
       return y;
     });
-    const { loss, gradients } = this.#learner.lossAndGradients(batch, labels);
-    if (!Number.isFinite(loss)) this.#fail(loss);
-    const { params } = this.#learner;
+    const found = this.#learner.lossAndGradients(batch, labels);
+    const { loss } = found;
+    if (!Number.isFinite(loss)) this.#fail('the loss', loss);
+    for (const name in this.optimConfigs) {
+      if (found.gradients[name]) continue;
+      const rule = `the model's loss returned no gradient for ${name}`;
+      throw new ShapeError({ where: 'Solver', rule, hint: 'loss(X, y) returns [loss, gradients], named like params' });
+    }
+    const { gradientNorm, gradients } = this.#clipped(found.gradients);
+    const { params, weightNames } = this.#learner;
+    const { rule, weightDecay } = this.#settings;
+    if (weightDecay > 0) {
+      const keep = 1 - (this.#rate as number) * factor * weightDecay;
+      for (const name of weightNames) kernels.unary('scale', params[name], params[name], keep);
+    }
     for (const name in this.optimConfigs) this.#update(name, params[name], gradients[name], factor);
     // A rule of the user's may have made state in this scope; it survives by being returned.
-    return {
-      loss,
-      examples: rows.size,
-      configs: this.#settings.rule.name === undefined ? this.optimConfigs : undefined,
-    };
+    const configs = rule.name === undefined ? this.optimConfigs : undefined;
+    return { loss, gradientNorm, examples: rows.size, configs };
+  }
+
+  /** The gradients and their norm; scaled if that exceeds clipNorm: in place if they are a Network's, else copies. */
+  #clipped(gradients: Readonly<Record<string, Tensor>>): {
+    gradientNorm: number | undefined;
+    gradients: Readonly<Record<string, Tensor>>;
+  } {
+    const { clipNorm } = this.#settings;
+    if (clipNorm === undefined) return { gradientNorm: undefined, gradients };
+    const names = Object.keys(this.optimConfigs);
+    const own = !(this.model instanceof Network);
+    for (const name of own ? names : []) checkFloat('Solver', `the gradient of ${name}`, gradients[name]);
+    const gradientNorm = kernels.norm(names.map((name) => gradients[name]));
+    if (!Number.isFinite(gradientNorm)) this.#fail('the norm of the gradients', gradientNorm);
+    if (gradientNorm <= clipNorm) return { gradientNorm, gradients };
+    const scaled = names.map((name) => {
+      const g = gradients[name];
+      const to = own ? empty(g.shape, g.dtype) : g;
+      kernels.unary('scale', to, g, clipNorm / gradientNorm);
+      return [name, to] as const;
+    });
+    return { gradientNorm, gradients: Object.fromEntries(scaled) };
   }
 
   /** Indices of the next batch; they last until the next step. */
@@ -348,19 +397,39 @@ export class Solver {
     return (this.#order as Tensor).rows(place * batchSize, Math.min(N, (place + 1) * batchSize));
   }
 
+  /** The shape of one example of the model; undefined for models of the user's. */
+  #inputShape(): Shape | undefined {
+    return this.model instanceof Network ? this.model.inputShape : undefined;
+  }
+
+  /** Checks that images are what `augment` gets, and that its numbers fit them. */
+  #augmentedShape(): ImageShape | undefined {
+    const { augment } = this.#settings;
+    if (augment === undefined || typeof augment === 'function') return undefined;
+    const shape = exampleShape(this.#inputShape(), this.#train.X);
+    if (shape.length !== 3) {
+      const rule = 'images (C, H, W) for augment';
+      throw new ShapeError({ where: 'Solver', argument: 'examples', rule, value: formatShape(shape) });
+    }
+    checkAugmentation('Solver: augment', augment, shape as unknown as ImageShape);
+    return shape as unknown as ImageShape;
+  }
+
   #augmented(batch: Tensor): Tensor {
     const { augment, random } = this.#settings;
-    const changed: unknown = augment?.(batch, random) ?? batch;
+    if (augment === undefined) return batch;
+    if (typeof augment !== 'function') {
+      const shape = this.#imageShape as ImageShape;
+      this.#plan.run(`augment ${batch.shape[0]}`, () => augmentBatch(batch, shape, augment, random));
+      return batch;
+    }
+    const changed: unknown = augment(batch, random) ?? batch;
     if (isTensor(changed) && sameShape(changed.shape, batch.shape)) return changed;
     const rule = `a tensor ${formatShape(batch.shape)} like the batch, or nothing`;
     throw new ShapeError({ where: 'Solver', argument: 'the result of augment', rule, value: describe(changed) });
   }
 
-  #update(name: string, w: Tensor, dw: Tensor | undefined, factor: number): void {
-    if (!dw) {
-      const rule = `the model's loss returned no gradient for ${name}`;
-      throw new ShapeError({ where: 'Solver', rule, hint: 'loss(X, y) returns [loss, gradients], named like params' });
-    }
+  #update(name: string, w: Tensor, dw: Tensor, factor: number): void {
     const config = this.optimConfigs[name];
     if (this.#rate !== undefined) config.learningRate = this.#rate * factor;
     const { rule: chosen } = this.#settings;
@@ -383,8 +452,8 @@ export class Solver {
     if (typeof nextConfig.learningRate === 'number') this.#rate ??= nextConfig.learningRate;
   }
 
-  /** The loss is not a number to go on with. This step has changed no parameter, but an earlier one may have ruined them. */
-  #fail(loss: number): never {
+  /** The loss or the gradients are not numbers to go on with. This step has changed no parameter, but an earlier one may have ruined them. */
+  #fail(argument: string, number: number): never {
     this.#failed = true;
     const rows = this.#val.X.rows(0, Math.min(this.#val.N, this.batchSize));
     const finite = scope(() => this.model.loss(rows).data.every((score) => Number.isFinite(score)));
@@ -395,9 +464,9 @@ export class Solver {
     }
     throw new ValueError({
       where: 'Solver',
-      argument: 'the loss',
+      argument,
       rule: 'finite',
-      value: `${loss} at iteration ${this.#done + 1} / ${this.#numIterations}`,
+      value: `${number} at iteration ${this.#done + 1} / ${this.#numIterations}`,
       hint: `${outcome}; try a smaller learning rate, or look for bad numbers in the data`,
     });
   }
@@ -505,11 +574,12 @@ export class Solver {
         ...pick(this.#settings, SAVED_OPTIONS),
         updateRule: rule.name,
         schedule: typeof schedule === 'function' ? undefined : schedule,
+        augment: typeof augment === 'function' ? undefined : augment,
       },
       functions: {
         updateRule: rule.name === undefined,
         schedule: typeof schedule === 'function',
-        augment: augment !== undefined,
+        augment: typeof augment === 'function',
       },
       configs,
       stream: stream('stream', random),
@@ -557,7 +627,7 @@ export class Solver {
     }
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     // Picked by name: a file must not decide where files are written.
-    const saved = pick(stored.record('options'), [...SAVED_OPTIONS, 'updateRule', 'schedule']);
+    const saved = pick(stored.record('options'), [...SAVED_OPTIONS, 'updateRule', 'schedule', 'augment']);
     const merged = { ...saved, random: new RandomState(0), ...given } as SolverOptions;
     stored.checked(() => settle(merged));
     const solver = new Solver(model, data, merged);
@@ -572,7 +642,7 @@ export class Solver {
 
   /** Everything is read and checked before anything of the model is changed. */
   #restore(stored: Checkpoint): void {
-    const { rule, random, sampling } = this.#settings;
+    const { rule, random, sampling, weightDecay } = this.#settings;
     for (const [part, now] of [
       ['numTrain', this.#train.N],
       ['numVal', this.#val.N],
@@ -617,6 +687,7 @@ export class Solver {
     const lastEpoch = stored.number('lastEpoch', { ...count, low: epoch });
     const bestValAcc = stored.number('bestValAcc', { low: 0, high: 1 });
     const rate = stored.has('learningRate') ? stored.number('learningRate', { low: 0 }) : undefined;
+    if (rate === undefined && weightDecay > 0) stored.refuse('a learning rate');
     const reg = stored.has('reg') ? stored.number('reg', { low: 0 }) : undefined;
     const order = stored.list('epoch/order', 'int32');
     const { N } = this.#train;

@@ -22,6 +22,7 @@ const order = [
   'optim',
   'gradientCheck',
   'checkpoint',
+  'augment',
   'summary',
   'network',
   'models',

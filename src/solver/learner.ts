@@ -1,9 +1,11 @@
 /** Models that can be trained: networks as they are, and the user's own through a thin layer. */
+import { add } from '../arithmetic.js';
 import { isRecord } from '../checkpoint.js';
 import { describe, OptionError } from '../errors.js';
+import * as imageKernels from '../imageKernels.js';
 import * as kernels from '../kernels.js';
 import type { Network } from '../network.js';
-import { isTensor, type Tensor } from '../tensor.js';
+import { empty, isTensor, type Tensor } from '../tensor.js';
 
 /** A model of the user's own. Without Network's plans it works, at the price of memory taken and freed at every step. */
 export interface TrainableModel {
@@ -13,7 +15,10 @@ export interface TrainableModel {
 }
 
 /** The part of a Network that training uses; other models are given it by adapt(). */
-export type Learner = Pick<Network, 'params' | 'state' | 'loadState' | 'batch' | 'lossAndGradients' | 'predictBatch'>;
+export type Learner = Pick<
+  Network,
+  'params' | 'weightNames' | 'state' | 'loadState' | 'batch' | 'lossAndGradients' | 'predictBatch'
+>;
 
 export function adapt(model: TrainableModel): Learner {
   if (typeof model?.loss !== 'function' || !isRecord(model.params) || !Object.values(model.params).every(isTensor)) {
@@ -24,6 +29,9 @@ export function adapt(model: TrainableModel): Learner {
     get params() {
       return model.params;
     },
+    get weightNames() {
+      return Object.keys(model.params).filter((name) => name.startsWith('W'));
+    },
     state: () => ({ ...model.params }),
     loadState(values) {
       for (const [name, t] of Object.entries(model.params)) kernels.convert(t, values[name] as Tensor);
@@ -33,6 +41,12 @@ export function adapt(model: TrainableModel): Learner {
       const [loss, gradients] = model.loss(X, y as Tensor);
       return { loss, gradients };
     },
-    predictBatch: (X) => model.loss(X).argmax(1),
+    predictBatch(X, width = 0) {
+      const scores = model.loss(X);
+      if (width === 0) return scores.argmax(1);
+      const mirrored = empty(X.shape, X.dtype);
+      imageKernels.mirror(mirrored, X, width);
+      return add(scores, model.loss(mirrored)).argmax(1);
+    },
   };
 }

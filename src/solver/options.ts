@@ -1,9 +1,18 @@
-/** What a Solver can be told, checked and completed; and the schedules of learning rates. */
+/** What a Solver can be told, checked and completed. */
+import { type Augmentation, type AugmentOptions, checkAugmentation } from '../augment.js';
+import { isRecord } from '../checkpoint.js';
 import { checkChoice, checkNumber, checkOptions, describe, OptionError } from '../errors.js';
 import { type AnyUpdateRule, type FoundRule, findUpdateRule, type UpdateRuleName } from '../optim.js';
 import { random as defaultStream, type RandomSource } from '../random.js';
 import { isBrowser } from '../runtime/host.js';
-import type { Indices, Nested, Tensor } from '../tensor.js';
+import { type Indices, isTensor, type Nested, type Tensor } from '../tensor.js';
+import {
+  checkSchedule,
+  type FilledSchedule,
+  type Schedule,
+  type ScheduleName,
+  type ScheduleOptions,
+} from './schedules.js';
 
 export interface SolverData {
   /** (N, …) training examples, any type. */
@@ -14,20 +23,6 @@ export interface SolverData {
   XVal: Tensor | Nested;
   yVal: Indices;
 }
-
-/** Where a training run stands, for a schedule. */
-export interface TrainingProgress {
-  /** Steps done in this run, of numIterations. */
-  iteration: number;
-  numIterations: number;
-  /** Epochs done. */
-  epoch: number;
-  /** iteration / numIterations */
-  fraction: number;
-}
-
-export type Schedule = (progress: TrainingProgress) => number;
-export type ScheduleName = 'constant' | 'linear' | 'cosine';
 
 export interface SolverOptions {
   /** Name of an update rule, or a function of the same form. Default 'sgd'. */
@@ -52,10 +47,28 @@ export interface SolverOptions {
   verbose?: boolean;
   /** Takes the printed lines, default console.log. */
   log?: (line: string) => void;
-  /** Factor on the learning rate at each step: a function, or 1 ('constant'), falling to 0 ('linear', 'cosine'). */
-  schedule?: Schedule | ScheduleName;
-  /** Changes a training batch in place, or returns another of its shape. random: the Solver's stream. */
-  augment?: (batch: Tensor, random: RandomSource) => Tensor | undefined;
+  /**
+   * Factor on the learning rate at each step, besides lrDecay: a function, a name, or a name with numbers such as
+   * { name: 'cosine', warmup: 0.05 }; see ScheduleOptions.
+   */
+  schedule?: Schedule | ScheduleName | ScheduleOptions;
+  /**
+   * What augmentImages does to each batch, with draws from the Solver's stream: { crop: 4, flip: true, cutout: 8 }. Or a
+   * function that changes a batch in place, or returns another of its shape; random: the Solver's stream.
+   */
+  augment?: AugmentOptions | ((batch: Tensor, random: RandomSource) => Tensor | undefined);
+  /**
+   * Gradients whose L2 norm, all of them together and reg included, exceeds this are scaled down to it (Pascanu, Mikolov and
+   * Bengio, 2013). Default: they are not.
+   */
+  clipNorm?: number | undefined;
+  /**
+   * Share of the weights, times the learning rate, that a step takes away before the update, for any rule (Loshchilov and
+   * Hutter, 2019). Default 0. Weights are what reg applies to; in models of one's own the parameters whose names start
+   * with W. reg acts through the gradients, so a rule that scales them scales reg too; for sgd both are the same. adamw
+   * has a decay of its own, on all parameters; it and this one exclude each other.
+   */
+  weightDecay?: number;
   /** Stream for batches and accuracy checks, default lanewise's default stream. */
   random?: RandomSource | undefined;
   /**
@@ -79,6 +92,8 @@ const OPTIONS = [
   'log',
   'schedule',
   'augment',
+  'clipNorm',
+  'weightDecay',
   'random',
   'sampling',
 ] as const;
@@ -97,33 +112,18 @@ export const RESUME_OPTIONS = [
 
 export type ResumeOptions = Pick<SolverOptions, (typeof RESUME_OPTIONS)[number]>;
 
-export const SCHEDULES: Record<ScheduleName, Schedule> = {
-  constant: () => 1,
-  linear: ({ fraction }) => 1 - fraction,
-  cosine: ({ fraction }) => 0.5 + 0.5 * cosine(Math.PI * fraction),
-};
-
-/** Cosine of x in [0, π] to 1e-15. Math.cos differs from engine to engine; this is the series about π/2. */
-function cosine(x: number): number {
-  const d = x - Math.PI / 2;
-  let term = -d;
-  let sum = term;
-  for (let n = 2; n < 26; n += 2) {
-    term *= (-d * d) / (n * (n + 1));
-    sum += term;
-  }
-  return sum;
-}
-
 /** Options, checked and completed. */
 export interface Settings
-  extends Required<Pick<SolverOptions, 'batchSize' | 'numEpochs' | 'lrDecay' | 'printEvery' | 'verbose'>> {
+  extends Required<
+    Pick<SolverOptions, 'batchSize' | 'numEpochs' | 'lrDecay' | 'weightDecay' | 'printEvery' | 'verbose'>
+  > {
   rule: FoundRule;
   numTrainSamples: number | null;
   numValSamples: number | null;
   sampling: 'replacement' | 'epoch';
-  schedule: Schedule | ScheduleName | undefined;
-  augment: SolverOptions['augment'];
+  schedule: Schedule | FilledSchedule | undefined;
+  augment: Exclude<SolverOptions['augment'], AugmentOptions> | Augmentation | undefined;
+  clipNorm: number | undefined;
   random: RandomSource;
   checkpointName: string | undefined;
   print: (line: string) => void;
@@ -134,27 +134,47 @@ export function settle(options: SolverOptions): Settings {
   checkOptions(where, options, OPTIONS);
   const { lrDecay = 1, batchSize = 100, numEpochs = 10, printEvery = 10, verbose = true } = options;
   const { numTrainSamples = 1000, numValSamples = null, random = defaultStream, sampling = 'replacement' } = options;
-  const { log = console.log, schedule, augment, checkpointName } = options;
+  const { log = console.log, clipNorm, weightDecay = 0, checkpointName } = options;
   const rule = findUpdateRule(where, options.updateRule ?? 'sgd', options.optimConfig ?? {});
   checkNumber(where, 'lrDecay', lrDecay, { low: 0 });
+  if (clipNorm !== undefined) checkNumber(where, 'clipNorm', clipNorm, { low: 0, openLow: true });
+  checkNumber(where, 'weightDecay', weightDecay, { low: 0 });
+  if (weightDecay > 0) checkDecay(where, rule);
   const counts = { batchSize, numEpochs, printEvery, numTrainSamples, numValSamples };
   for (const [name, count] of Object.entries(counts)) {
     const all = count === null && name.endsWith('Samples');
     if (!all) checkNumber(where, name, count, { low: 1, high: 2 ** 31 - 1, integer: true });
   }
   checkChoice(where, 'sampling', sampling, ['replacement', 'epoch']);
-  for (const [name, value] of Object.entries({ log, augment })) {
-    if (value === undefined || typeof value === 'function') continue;
-    throw new OptionError({ where, argument: name, rule: 'a function', value: describe(value) });
+  if (typeof log !== 'function') {
+    throw new OptionError({ where, argument: 'log', rule: 'a function', value: describe(log) });
   }
-  if (schedule !== undefined && typeof schedule !== 'function') {
-    checkChoice(where, 'schedule', schedule, Object.keys(SCHEDULES) as ScheduleName[]);
-  }
+  const { schedule: given, augment: changes } = options;
+  const schedule = given === undefined || typeof given === 'function' ? given : checkSchedule(where, given);
+  const augment = changes === undefined || typeof changes === 'function' ? changes : checkChanges(where, changes);
   if (checkpointName !== undefined && (typeof checkpointName !== 'string' || isBrowser())) {
     const hint = isBrowser() ? 'browsers have no files; keep the bytes of save() instead' : undefined;
     throw new OptionError({ where, argument: 'checkpointName', rule: 'a path', value: describe(checkpointName), hint });
   }
-  const numbers = { lrDecay, batchSize, numEpochs, printEvery, numTrainSamples, numValSamples };
+  const numbers = { lrDecay, weightDecay, batchSize, numEpochs, printEvery, numTrainSamples, numValSamples };
   const print = verbose ? log : () => {};
-  return { rule, ...numbers, verbose, sampling, schedule, augment, random, checkpointName, print };
+  return { rule, ...numbers, verbose, sampling, schedule, augment, clipNorm, random, checkpointName, print };
+}
+
+function checkChanges(where: string, given: unknown): Augmentation {
+  if (isRecord(given) && !isTensor(given)) return checkAugmentation(`${where}: augment`, given);
+  const rule = 'a function, or an object with crop, flip or cutout';
+  throw new OptionError({ where, argument: 'augment', rule, value: describe(given) });
+}
+
+/** Weight decay needs a learning rate, and a rule that does not decay by itself. */
+function checkDecay(where: string, { config }: FoundRule): void {
+  const { learningRate, weightDecay } = config();
+  if (typeof learningRate !== 'number') {
+    throw new OptionError({ where, rule: 'weightDecay needs a learning rate', hint: 'give optimConfig.learningRate' });
+  }
+  if (typeof weightDecay === 'number' && weightDecay > 0) {
+    const hint = "use 'adam', or set optimConfig.weightDecay to 0";
+    throw new OptionError({ where, rule: 'weightDecay is there twice: the update rule has its own', hint });
+  }
 }
