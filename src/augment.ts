@@ -26,13 +26,13 @@ export type Augmentation = Readonly<Required<AugmentOptions>>;
 export type ImageShape = readonly [C: number, H: number, W: number];
 
 /** The options with their defaults. shape: of the images, if it is known. */
-export function checkAugmentation(where: string, options: unknown, shape?: ImageShape): Augmentation {
-  checkOptions(where, options as object, ['crop', 'flip', 'cutout']);
-  const { crop = 0, flip = false, cutout = 0 } = options as AugmentOptions;
-  const [least, most] = shape ? [Math.min(shape[1], shape[2]), Math.min(shape[1], shape[2])] : [2 ** 15, 2 ** 15];
-  checkNumber(where, 'crop', crop, { low: 0, high: least - 1, integer: true });
+export function checkAugmentation(where: string, options: AugmentOptions, shape?: ImageShape): Augmentation {
+  checkOptions(where, (options ?? null) as AugmentOptions, ['crop', 'flip', 'cutout']);
+  const { crop = 0, flip = false, cutout = 0 } = options;
+  const side = shape ? Math.min(shape[1], shape[2]) : 2 ** 15;
+  checkNumber(where, 'crop', crop, { low: 0, high: side - 1, integer: true });
   checkFlag(where, 'flip', flip);
-  checkNumber(where, 'cutout', cutout, { low: 0, high: most, integer: true });
+  checkNumber(where, 'cutout', cutout, { low: 0, high: side, integer: true });
   return { crop, flip, cutout };
 }
 

@@ -84,3 +84,41 @@ test('10,000 steps take no memory', { timeout: 120_000 }, async () => {
   }
   expect(solver.lossHistory.length).toBe(10_000);
 });
+
+test('nor do 10,000 steps with augmentation, clipping and weight decay', { timeout: 120_000 }, async () => {
+  const rs = new lw.RandomState(1);
+  const XTrain = rs.randn(78, 2, 5, 4, { dtype: 'float32' });
+  const yTrain = rs.randint(0, 3, [78]);
+  const data = { XTrain, yTrain, XVal: XTrain.rows(0, 10), yVal: yTrain.rows(0, 10) };
+  const model = new lw.FullyConnectedNet([6], { inputDim: [2, 5, 4], numClasses: 3, random: new lw.RandomState(2) });
+  const solver = new lw.Solver(model, data, {
+    updateRule: 'sgdMomentum',
+    // The last batch of an epoch is smaller.
+    sampling: 'epoch',
+    batchSize: 8,
+    numEpochs: 1000,
+    numTrainSamples: 30,
+    augment: { crop: 2, flip: true, cutout: 2 },
+    schedule: { name: 'cosine', warmup: 0.1 },
+    clipNorm: 0.5,
+    weightDecay: 0.01,
+    random: new lw.RandomState(3),
+    verbose: false,
+  });
+  let warm: lw.Info['memory'] | undefined;
+  let clipped = 0;
+  for await (const event of solver.steps()) {
+    if (event.type === 'epoch') continue;
+    if ((event.gradientNorm as number) > 0.5) clipped++;
+    if (event.iteration === 1000) warm = lw.info().memory;
+    if (event.iteration > 1000 && event.iteration % 500 === 499) expect(lw.info().memory).toEqual(warm);
+  }
+  expect(solver.lossHistory.length).toBe(10_000);
+  expect(clipped).toBeGreaterThan(1000);
+  expect(clipped).toBeLessThan(10_000);
+  const accuracy = () => solver.checkAccuracy(XTrain, yTrain, { flip: true });
+  accuracy();
+  const before = lw.info().memory;
+  for (let i = 0; i < 100; i++) accuracy();
+  expect(lw.info().memory).toEqual(before);
+});

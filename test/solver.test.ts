@@ -277,7 +277,41 @@ describe('data', () => {
       [{ lrDecay: Number.NaN }, /lrDecay must be/],
       [{ sampling: 'shuffle' }, /sampling must be one of 'replacement', 'epoch'/],
       [{ schedule: 'cosinus' }, /schedule must be one of .* did you mean 'cosine'/],
-      [{ augment: true }, /augment must be a function/],
+      [
+        { schedule: {} },
+        /schedule.name must be one of 'constant', 'linear', 'cosine', 'step', 'oneCycle', got undefined/,
+      ],
+      [{ schedule: 0.5 }, /schedule must be one of .* got 0.5/],
+      [
+        { schedule: { name: 'linear', at: [0.5] } },
+        "Solver: schedule 'linear': unknown option 'at'; there are name, warmup, floor",
+      ],
+      [
+        { schedule: { name: 'cosine', warmup: 2 } },
+        "Solver: schedule 'cosine': warmup must be a finite number in [0, 1], got 2",
+      ],
+      [{ schedule: { name: 'oneCycle', start: -1 } }, /schedule 'oneCycle': start must be/],
+      [{ schedule: { name: 'linear', floor: '0' } }, /schedule 'linear': floor must be/],
+      [{ schedule: { name: 'step', factor: -1 } }, /schedule 'step': factor must be/],
+      [
+        { schedule: { name: 'step', at: [0.5, 0.2] } },
+        "Solver: schedule 'step': at must be ascending fractions in [0, 1], got [0.5, 0.2]",
+      ],
+      [{ schedule: { name: 'step', at: 0.5 } }, /at must be ascending fractions in \[0, 1\], got 0.5/],
+      [{ augment: true }, 'Solver: augment must be a function, or an object with crop, flip or cutout, got true'],
+      [{ augment: { flop: true } }, "Solver: augment: unknown option 'flop'; did you mean 'flip'?"],
+      [{ augment: { cutout: -1 } }, /Solver: augment: cutout must be an integer in/],
+      [{ augment: { flip: true } }, 'Solver: examples must be images (C, H, W) for augment, got (4,)'],
+      [{ clipNorm: 0 }, 'Solver: clipNorm must be a finite number in (0, Infinity), got 0'],
+      [{ weightDecay: -1 }, 'Solver: weightDecay must be a finite number in [0, Infinity), got -1'],
+      [
+        { weightDecay: 0.1, updateRule: 'adamw' },
+        "Solver: weightDecay is there twice: the update rule has its own; use 'adam', or set optimConfig.weightDecay to 0",
+      ],
+      [
+        { weightDecay: 0.1, updateRule: (w: lw.Tensor) => [w, {}] },
+        'Solver: weightDecay needs a learning rate; give optimConfig.learningRate',
+      ],
       [{ log: 'console' }, /log must be a function/],
       [{ checkpointName: 3 }, /checkpointName must be/],
     ];
@@ -322,6 +356,263 @@ describe('options', () => {
     await expect(record({ schedule: () => -1 })).rejects.toThrow(
       /the result of schedule must be a finite number in \[0/,
     );
+  });
+
+  describe('schedules with numbers', () => {
+    /** A rule that only listens. */
+    const listening: lw.UpdateRule = (w, _, config = {}) => [w, config];
+    /** The factors of 20 steps in two epochs. */
+    const factors = async (schedule: lw.ScheduleOptions | lw.ScheduleName, lrDecay = 1) => {
+      const common = { updateRule: listening, optimConfig: { learningRate: 1 }, batchSize: 2, lrDecay };
+      return (await record({ ...common, schedule })).rates as number[];
+    };
+    const twenty = (f: (fraction: number, i: number) => number) => Array.from({ length: 20 }, (_, i) => f(i / 20, i));
+    const half = (x: number) => (1 + Math.cos(Math.PI * x)) / 2;
+
+    test('a name is the object with its defaults', async () => {
+      for (const name of ['constant', 'linear', 'cosine', 'step', 'oneCycle'] as const) {
+        expect(await factors({ name }), name).toEqual(await factors(name));
+      }
+      expect(await factors('linear')).toEqual(twenty((f) => 1 - f));
+      expect(await factors({ name: 'step', at: [0.5, 0.75], factor: 0.1 })).toEqual(await factors('step'));
+      const full = { name: 'oneCycle', warmup: 0.3, start: 1 / 25, floor: 1e-4 } as const;
+      expect(await factors(full)).toEqual(await factors('oneCycle'));
+    });
+
+    test('warm-up rises in equal steps to 1, and the rest of the run is the schedule', async () => {
+      // 20 steps, 5 of them warm-up.
+      const rise = [0.2, 0.4, 0.6, 0.8, 1];
+      const rest = (f: number) => (f - 0.25) / 0.75;
+      const check = (got: number[], wanted: (f: number) => number) =>
+        expectClose(
+          got,
+          twenty((f, i) => rise[i] ?? wanted(f)),
+          1e-15,
+          'factors',
+        );
+      check(await factors({ name: 'constant', warmup: 0.25 }), () => 1);
+      check(await factors({ name: 'linear', warmup: 0.25 }), (f) => 1 - rest(f));
+      check(await factors({ name: 'linear', warmup: 0.25, floor: 0.2 }), (f) => 1 - 0.8 * rest(f));
+      check(await factors({ name: 'cosine', warmup: 0.25, floor: 0.2 }), (f) => 0.2 + 0.8 * half(rest(f)));
+      expect((await factors({ name: 'linear', warmup: 0.25 }))[5]).toBe(1);
+      // A warm-up that ends between two steps; one that is the whole run.
+      expectClose(
+        (await factors({ name: 'constant', warmup: 0.12 })).slice(0, 4),
+        [1 / 2.4, 2 / 2.4, 1, 1],
+        1e-15,
+        'f',
+      );
+      expectClose(
+        await factors({ name: 'linear', warmup: 1 }),
+        twenty((_, i) => (i + 1) / 20),
+        1e-15,
+        'all',
+      );
+    });
+
+    test('step', async () => {
+      const third = { name: 'step', at: [0.2, 0.5, 0.5], factor: 0.5 } as const;
+      expect(await factors(third)).toEqual(twenty((f) => (f < 0.2 ? 1 : f < 0.5 ? 0.5 : 0.125)));
+      const wanted = twenty((f) => (f < 0.5 ? 1 : f < 0.75 ? 0.1 : 0.1 * 0.1));
+      expect(await factors('step')).toEqual(wanted);
+      expect(await factors({ name: 'step', at: [] })).toEqual(twenty(() => 1));
+      const warm = await factors({ name: 'step', warmup: 0.2, at: [0.1], factor: 0.5 });
+      expect(warm.slice(0, 5)).toEqual([0.25, 0.5, 0.375, 0.5, 0.5]);
+    });
+
+    test('oneCycle', async () => {
+      const wanted = (warmup: number, start: number, floor: number) =>
+        twenty((f) =>
+          f < warmup
+            ? start + (1 - start) * half(1 - f / warmup)
+            : floor + (1 - floor) * half((f - warmup) / (1 - warmup)),
+        );
+      const got = await factors('oneCycle');
+      expectClose(got, wanted(0.3, 0.04, 1e-4), 1e-14, 'default');
+      expect(got[0]).toBeCloseTo(0.04, 15);
+      expect(got[6]).toBeCloseTo(1, 15);
+      expect(Math.max(...got)).toBe(got[6]);
+      const zero = await factors({ name: 'oneCycle', warmup: 0.5, start: 0, floor: 0 });
+      expectClose(zero, wanted(0.5, 0, 0), 1e-14, 'from nothing to nothing');
+      expectClose(await factors({ name: 'oneCycle', warmup: 0 }), wanted(0, 1, 1e-4), 1e-14, 'no warm-up');
+    });
+
+    test('lrDecay multiplies them', async () => {
+      expect(await factors({ name: 'linear', floor: 0.5 }, 0.5)).toEqual(
+        twenty((f) => (1 - 0.5 * f) * (f < 0.5 ? 1 : 0.5)),
+      );
+    });
+
+    test('later changes of the object change nothing', async () => {
+      const schedule = { name: 'step' as const, at: [0.5] };
+      const solver = new lw.Solver(net(), clouds(20, 6), { schedule, batchSize: 5, numEpochs: 2, ...quiet });
+      schedule.at[0] = 0;
+      const rates: unknown[] = [];
+      await solver.train({ onStep: ({ learningRate }) => rates.push(learningRate) });
+      expect(rates[0]).toBe(0.01);
+    });
+  });
+
+  test('augmentation as data: the draws of augmentImages, after those of the batch', async () => {
+    const rs = new lw.RandomState(1);
+    const X = rs.randn(30, 2, 6, 5, { dtype: 'float32' });
+    const y = rs.randint(0, 3, [30]);
+    const data = { XTrain: X, yTrain: y, XVal: X, yVal: y };
+    const augment = { crop: 2, flip: true, cutout: 3 };
+    const byHand = (batch: lw.Tensor, random: lw.RandomSource) =>
+      void lw.augmentImages(batch.reshape(-1, 2, 6, 5), augment, random);
+    const before = bits(X);
+    const common = { batchSize: 8, numEpochs: 3, ...quiet };
+    for (const sampling of ['replacement', 'epoch'] as const) {
+      // Images, and flat inputs of images.
+      for (const inputDim of [[2, 6, 5], 60]) {
+        const runs = [];
+        for (const changes of [augment, byHand]) {
+          const model = net(2, { inputDim });
+          const random = new lw.RandomState(3);
+          const solver = new lw.Solver(model, data, { ...common, sampling, augment: changes, random });
+          await solver.train();
+          runs.push([solver.lossHistory, frozen(model), random.getState()]);
+        }
+        expect(runs[0]).toEqual(runs[1]);
+      }
+    }
+    expect(bits(X)).toEqual(before);
+    const flat = { ...data, XTrain: X.reshape(30, 60), XVal: X.reshape(30, 60) };
+    const make = (inputDim: number | number[], some: lw.SolverData, changes: lw.AugmentOptions) => {
+      const model = net(2, { inputDim });
+      return () => new lw.Solver(model, some, { augment: changes }).dispose();
+    };
+    make([2, 6, 5], flat, augment)();
+    const message = 'Solver: examples must be images (C, H, W) for augment, got ';
+    expectRefused(make(60, flat, augment), lw.ShapeError, `${message}(60,)`);
+    expectRefused(make([6, 10], data, augment), lw.ShapeError, `${message}(6, 10)`);
+    expectRefused(
+      make(60, data, { crop: 5 }),
+      lw.ValueError,
+      'Solver: augment: crop must be an integer in [0, 4], got 5',
+    );
+  });
+
+  test('clipNorm scales all gradients together', async () => {
+    const data = clouds(40, 12, 'float64');
+    const common = { batchSize: 10, numEpochs: 1, optimConfig: { learningRate: 0.5 }, ...quiet };
+    const options = { dtype: 'float64', reg: 0.1 } as const;
+    const model = net(2, options);
+    const twin = net(2, options);
+    const solver = new lw.Solver(model, data, { ...common, clipNorm: 0.7, random: new lw.RandomState(3) });
+    const random = new lw.RandomState(3);
+    let clipped = 0;
+    for await (const event of solver.steps()) {
+      if (event.type === 'epoch') continue;
+      const rows = random.choice(40, 10);
+      const [, gradients] = twin.loss(data.XTrain.take(rows), data.yTrain.take(rows));
+      const all = Object.values(gradients).flatMap((g) => Array.from(g.data));
+      const norm = Math.sqrt(all.reduce((sum, g) => sum + g * g, 0));
+      expect(Math.abs((event.gradientNorm as number) / norm - 1)).toBeLessThan(1e-14);
+      const factor = norm > 0.7 ? 0.7 / norm : 1;
+      if (norm > 0.7) clipped++;
+      for (const [name, g] of Object.entries(gradients)) {
+        for (const [i, slope] of g.data.entries()) twin.params[name].data[i] -= 0.5 * factor * slope;
+        expectClose(model.params[name].data, twin.params[name].data, 1e-14, name);
+      }
+    }
+    expect(clipped).toBeGreaterThan(0);
+    expect(clipped).toBeLessThan(4);
+
+    // Never exceeded: nothing changes but that the norm is told.
+    const runs = [];
+    for (const clipNorm of [undefined, 1e9]) {
+      const free = net(2, options);
+      const plain = new lw.Solver(free, data, { ...common, clipNorm, random: new lw.RandomState(3) });
+      const norms: unknown[] = [];
+      await plain.train({ onStep: ({ gradientNorm }) => norms.push(gradientNorm) });
+      expect(norms.every((norm) => (clipNorm === undefined ? norm === undefined : (norm as number) > 0))).toBe(true);
+      runs.push([plain.lossHistory, frozen(free)]);
+    }
+    expect(runs[0]).toEqual(runs[1]);
+  });
+
+  test('clipNorm with a model of one’s own, gradients of any size, and such as are not finite', async () => {
+    const data = clouds(20, 6);
+    const size = 9001;
+    const params = { W: lw.zeros([size]), c: lw.zeros([3]) };
+    const gradients: Record<string, lw.Tensor> = { W: lw.full([size], 1e30), c: lw.full([3], -1e30) };
+    const model = {
+      params,
+      loss: (X: lw.Tensor, y?: lw.Tensor) => (y ? [1, gradients] : lw.zeros([X.shape[0], 3])),
+    } as unknown as lw.TrainableModel;
+    const common = { batchSize: 20, numEpochs: 1, optimConfig: { learningRate: 1 }, ...quiet };
+    const norms: (number | undefined)[] = [];
+    const onStep = ({ gradientNorm }: lw.StepEvent) => norms.push(gradientNorm);
+    await new lw.Solver(model, data, { ...common, clipNorm: 2 }).train({ onStep });
+    const norm = Math.fround(1e30) * Math.sqrt(size + 3);
+    expect((norms[0] as number) / norm).toBeCloseTo(1, 12);
+    const each = 2 / Math.sqrt(size + 3);
+    expectClose(params.W.data, Array(size).fill(-each), 1e-8, 'W');
+    expectClose(params.c.data, Array(3).fill(each), 1e-8, 'c');
+    // What the model returned is as it was.
+    expect(gradients.W.data[size - 1]).toBe(Math.fround(1e30));
+    const before = Object.values(params).map(bits);
+    gradients.c.data[1] = Number.NaN;
+    const failed = new lw.Solver(model, data, { ...common, clipNorm: 2 }).train();
+    await expect(failed).rejects.toThrow(
+      /^Solver: the norm of the gradients must be finite, got NaN at iteration 1 \/ 1; the model keeps the parameters/,
+    );
+    delete gradients.c;
+    const missing = new lw.Solver(model, data, { ...common, clipNorm: 2 }).train();
+    await expect(missing).rejects.toThrow('the model’s loss returned no gradient for c'.replace('’', "'"));
+    expect(Object.values(params).map(bits)).toEqual(before);
+  });
+
+  test('weightDecay shrinks the weights, and only these, by any rule', async () => {
+    const data = clouds(20, 6, 'float64');
+    const common = { batchSize: 5, numEpochs: 1, schedule: 'linear', ...quiet } as const;
+    const options = { dtype: 'float64', normalization: 'batchnorm' } as const;
+    const rules = { sgd: lw.sgd, sgdMomentum: lw.sgdMomentum, rmsprop: lw.rmsprop, adam: lw.adam, adagrad: lw.adagrad };
+    for (const [updateRule, update] of Object.entries(rules)) {
+      const model = net(2, options);
+      const twin = net(2, options);
+      const random = new lw.RandomState(3);
+      const given = { updateRule: update, optimConfig: { learningRate: 0.1 }, weightDecay: 0.3 };
+      const solver = new lw.Solver(model, data, { ...common, ...given, random: new lw.RandomState(3) });
+      const configs = Object.fromEntries(twin.paramNames.map((name) => [name, { learningRate: 0.1 }]));
+      for await (const event of solver.steps()) {
+        if (event.type === 'epoch') continue;
+        const rows = random.choice(20, 5);
+        const [, gradients] = twin.loss(data.XTrain.take(rows), data.yTrain.take(rows));
+        const rate = event.learningRate as number;
+        for (const name of twin.paramNames) {
+          const w = twin.params[name];
+          if (name.startsWith('W')) for (let i = 0; i < w.size; i++) w.data[i] *= 1 - 0.3 * rate;
+          configs[name].learningRate = rate;
+          update(w, gradients[name], configs[name]);
+          expect(bits(model.params[name]), `${updateRule} ${name} ${event.iteration}`).toEqual(bits(w));
+        }
+      }
+    }
+    // adam with it on the weights is adamw, where there is nothing but weights.
+    const runs = [];
+    for (const own of [true, false]) {
+      const W = lw.full([4, 3], 0.5, { dtype: 'float64' });
+      const model = {
+        params: { W },
+        loss(X: lw.Tensor, y?: lw.Tensor) {
+          const scores = lw.matmul(X, W);
+          if (!y) return scores;
+          const [loss, dscores] = lw.softmaxLoss(scores, y);
+          return [loss, { W: lw.matmul(X, dscores, { transA: true }) }];
+        },
+      } as lw.TrainableModel;
+      const decay = own
+        ? { updateRule: 'adamw', optimConfig: { weightDecay: 0.4 } }
+        : { updateRule: 'adam', weightDecay: 0.4 };
+      const solver = new lw.Solver(model, data, { ...common, ...(decay as object), random: new lw.RandomState(3) });
+      await solver.train();
+      runs.push(solver.lossHistory);
+    }
+    expectClose(runs[0], runs[1], 1e-14, 'losses');
+    new lw.Solver(net(), data, { updateRule: 'adamw', optimConfig: { weightDecay: 0 }, weightDecay: 0.1 }).dispose();
   });
 
   test('sampling by epochs takes every example once', async () => {
@@ -715,6 +1006,27 @@ describe('checkpoints', () => {
       own: true,
     },
     { title: 'rmsprop, layer norm', net: { normalization: 'layernorm' }, solver: { updateRule: 'rmsprop' } },
+    {
+      title: 'augmentation, clipping, weight decay and a schedule with numbers',
+      net: { inputDim: [1, 2, 2], reg: 0.01 },
+      solver: {
+        updateRule: 'sgdMomentum',
+        optimConfig: { learningRate: 0.1 },
+        augment: { crop: 1, flip: true, cutout: 1 },
+        schedule: { name: 'oneCycle', warmup: 0.4 },
+        clipNorm: 0.8,
+        weightDecay: 0.05,
+      },
+    },
+    {
+      title: 'augmentation by epochs, and steps',
+      net: { inputDim: [1, 2, 2] },
+      solver: {
+        sampling: 'epoch',
+        augment: { crop: 1, cutout: 1 },
+        schedule: { name: 'step', at: [0.3, 0.6], warmup: 0.1 },
+      },
+    },
     { title: 'adagrad, svm', net: { loss: 'svm' }, solver: { updateRule: 'adagrad' } },
   ];
 
@@ -964,6 +1276,21 @@ describe('checkpoints', () => {
         examples,
         quiet,
       ).dispose();
+      // As written before schedules had numbers: a name, and nothing of what came later.
+      const early = rewritten((h) => {
+        h.content.options.schedule = 'linear';
+        delete h.content.options.weightDecay;
+      });
+      const named = rewritten((h) => {
+        h.content.options.schedule = { name: 'linear', warmup: 0, floor: 0 };
+      });
+      const histories = [early, named].map(async (saved) => {
+        const resumed = lw.Solver.resume(saved, net(1, variants[3].net), examples, quiet);
+        const rates: unknown[] = [];
+        await resumed.train({ onStep: ({ learningRate }) => rates.push(learningRate) });
+        return [rates, resumed.lossHistory];
+      });
+      expect(await histories[0]).toEqual(await histories[1]);
       const lies: ((h: typeof header) => void)[] = [
         (h) => {
           h.content = null;
@@ -1006,6 +1333,24 @@ describe('checkpoints', () => {
         },
         (h) => {
           h.content.options.schedule = {};
+        },
+        (h) => {
+          h.content.options.schedule = { name: 'evil' };
+        },
+        (h) => {
+          h.content.options.schedule = { name: 'step', at: [2] };
+        },
+        (h) => {
+          h.content.options.augment = 5;
+        },
+        (h) => {
+          h.content.options.augment = { crop: 1.5 };
+        },
+        (h) => {
+          h.content.options.clipNorm = 0;
+        },
+        (h) => {
+          h.content.options.weightDecay = 'much';
         },
         (h) => {
           h.content.functions = 1;

@@ -96,6 +96,13 @@ const workloads: Record<string, (dtype: 'float32' | 'float64') => Results> = {
       dropout: both(lw.dropoutForward(x, { p: 0.6, mode: 'train', seed: 3 }), lw.dropoutBackward),
     };
   },
+  augmentation: (dtype) => {
+    const [x, y] = [random([60, 3, 21, 17], dtype, 1), random([60, 3, 21, 17], dtype, 2)];
+    return {
+      all: lw.augmentImages(x, { crop: 4, flip: true, cutout: 7 }, new lw.RandomState(1)),
+      flip: lw.augmentImages(y, { flip: true }, new lw.RandomState(1)),
+    };
+  },
   elementwise: (dtype) => {
     const n = 60_011;
     const [x, y] = [random([n], dtype, 1), random([n], dtype, 2)];
@@ -216,6 +223,23 @@ describe('bits are the same for any number of threads', () => {
       }
       expect(lw.info().memory.live).toBe(0);
     });
+  });
+
+  test('also the norm of gradients, and what is clipped by it', async () => {
+    const train = async (threads: number) => {
+      await start(threads);
+      const X = random([40, 1, 20, 20], 'float32', 1);
+      const y = Int32Array.from({ length: 40 }, (_, i) => i % 10);
+      const model = new lw.FullyConnectedNet([300], { inputDim: [1, 20, 20], random: new lw.RandomState(2) });
+      const options = { batchSize: 20, numEpochs: 2, clipNorm: 0.1, weightDecay: 0.1, augment: { flip: true } };
+      const common = { random: new lw.RandomState(3), verbose: false };
+      const solver = new lw.Solver(model, { XTrain: X, yTrain: y, XVal: X, yVal: y }, { ...options, ...common });
+      const norms: unknown[] = [];
+      await solver.train({ onStep: ({ gradientNorm }) => norms.push(gradientNorm) });
+      return [norms, solver.lossHistory, ...Object.values(model.params).map(bits)];
+    };
+    const wanted = await train(1);
+    expect(await train(3)).toEqual(wanted);
   });
 
   test('also when B is packed in several slabs', async () => {
