@@ -605,8 +605,8 @@ export class Solver {
    * @param model made like the one of then
    * @param data the data of then
    * @param options what a checkpoint cannot hold: functions given as updateRule, schedule and augment, which must be given
-   *   again; random: a stream to go on with (its state is set), default a new one. Also log, verbose, printEvery,
-   *   checkpointName.
+   *   again (given as data, schedule and augment take the place of those of then); random: a stream to go on with (its
+   *   state is set), default a new one. Also log, verbose, printEvery, checkpointName.
    * @throws DataError for bytes that are no checkpoint; ShapeError if model or data are not those of then
    */
   static resume(

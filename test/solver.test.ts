@@ -1157,6 +1157,11 @@ describe('checkpoints', () => {
       'resume: schedule was a function and must be given again',
     );
     expectRefused(() => resume({}), lw.OptionError, /updateRule was a function/);
+    expectRefused(
+      () => resume({ ...functions, augment: { flip: true } }),
+      lw.OptionError,
+      'resume: augment was a function and must be given again',
+    );
     expectRefused(() => resume({ ...functions, batchSize: 3 } as never), lw.OptionError, /unknown option 'batchSize'/);
     const solver = resume({ ...functions, ...quiet });
     await solver.train();
@@ -1168,6 +1173,11 @@ describe('checkpoints', () => {
       lw.OptionError,
       'resume: augment was no function',
     );
+    // Data may be replaced by data.
+    const flat = lw.Solver.resume(saved, net(), plain.examples, { schedule: { name: 'linear' }, ...quiet });
+    const rates: unknown[] = [];
+    await flat.train({ onStep: ({ learningRate }) => rates.push(learningRate) });
+    expect(rates.slice(0, 2)).toEqual([0.01, 0.01 * (1 - 1 / 15)]);
     solver.optimConfigs.W1.table = [1, 2];
     expectRefused(() => solver.save(), lw.OptionError, /table of the update rule must be plain/);
   });
