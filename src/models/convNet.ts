@@ -2,7 +2,26 @@
 import { checkNumber, checkOptions, describe, nearest, OptionError } from '../errors.js';
 import { type Layer, NETWORK_OPTIONS, Network, type NetworkOptions } from '../network.js';
 import type { RandomSource } from '../random.js';
-import * as layers from './layers.js';
+import {
+  affine,
+  affineRelu,
+  avgPool,
+  batchnorm,
+  conv,
+  convBnRelu,
+  convRelu,
+  dropout,
+  globalAvgPool,
+  groupnorm,
+  layernorm,
+  leakyRelu,
+  maxPool,
+  relu,
+  residual,
+  sigmoid,
+  swish,
+  tanh,
+} from './layers.js';
 
 /** Normalisation behind a convolution or an affine layer. */
 export type NormSpec = 'batchnorm' | 'layernorm' | { groupnorm: number } | null;
@@ -67,15 +86,7 @@ export interface ConvNetSpec extends Omit<NetworkOptions, 'inputDim' | 'random'>
 }
 
 /** Layers that need no numbers. */
-const PLAIN = {
-  relu: layers.relu,
-  sigmoid: layers.sigmoid,
-  tanh: layers.tanh,
-  swish: layers.swish,
-  batchnorm: layers.batchnorm,
-  layernorm: layers.layernorm,
-  globalAvgPool: layers.globalAvgPool,
-} as const;
+const PLAIN = { relu, sigmoid, tanh, swish, batchnorm, layernorm, globalAvgPool } as const;
 
 /** Defaults that the layers inherit. */
 interface Defaults {
@@ -117,37 +128,43 @@ class Reader {
   #build(where: string, kind: Kind, item: Record<string, unknown>, depth: number): Layer[] {
     checkOptions(where, item, [kind, ...OPTIONS[kind]]);
     const value = item[kind] as never;
-    const own = this.#options(where, kind, item);
+    const own = this.#options(kind, item);
     switch (kind) {
       case 'conv':
         return this.#withNorm(where, item, {
-          plain: () => layers.conv(value, own),
-          relu: () => layers.convRelu(value, own),
-          batchnormRelu: () => layers.convBnRelu(value, own),
+          plain: () => conv(value, own),
+          relu: () => convRelu(value, own),
+          batchnormRelu: () => convBnRelu(value, own),
         });
       case 'affine':
         return this.#withNorm(where, item, {
-          plain: () => layers.affine(value, own),
-          relu: () => layers.affineRelu(value, own),
+          plain: () => affine(value, own),
+          relu: () => affineRelu(value, own),
         });
       case 'residual': {
-        const { relu, shortcut } = item;
+        const { shortcut } = item;
         const around = shortcut === undefined ? {} : { shortcut: this.list(`${where}.shortcut`, shortcut, depth + 1) };
-        return [layers.residual(this.list(where, value, depth + 1), { relu: this.#relu(where, relu), ...around })];
+        return [residual(this.list(where, value, depth + 1), { relu: this.#relu(where, item.relu), ...around })];
       }
       case 'repeat': {
         const times = checkNumber(where, kind, value, { low: 1, high: MOST_LAYERS, integer: true });
         return Array.from({ length: times }, () => this.list(`${where}.layers`, item.layers, depth + 1)).flat();
       }
+      case 'maxPool':
+        return [maxPool(value, own)];
+      case 'avgPool':
+        return [avgPool(value, own)];
+      case 'dropout':
+        return [dropout(value)];
+      case 'groupnorm':
+        return [groupnorm(value)];
       case 'leakyRelu':
-        return [layers.leakyRelu({ slope: value })];
-      default:
-        return [layers[kind](value, own)];
+        return [leakyRelu({ slope: value })];
     }
   }
 
   /** What a layer's factory takes of an item. */
-  #options(where: string, kind: Kind, item: Record<string, unknown>): object {
+  #options(kind: Kind, item: Record<string, unknown>): object {
     const { [kind]: _, norm: _norm, relu: _relu, layers: _layers, shortcut: _shortcut, ...own } = item;
     if (!['conv', 'affine'].includes(kind)) return own;
     return { weightScale: this.defaults.weightScale, ...own };
@@ -159,12 +176,12 @@ class Reader {
     item: Record<string, unknown>,
     ways: { plain(): Layer; relu(): Layer; batchnormRelu?(): Layer },
   ): Layer[] {
-    const relu = this.#relu(where, item.relu);
+    const rectified = this.#relu(where, item.relu);
     const norm = item.norm === undefined ? this.defaults.norm : checkNorm(where, item.norm);
-    if (norm === null) return [relu ? ways.relu() : ways.plain()];
-    if (norm === 'batchnorm' && relu && ways.batchnormRelu) return [ways.batchnormRelu()];
-    const normal = typeof norm === 'string' ? layers[norm]() : layers.groupnorm(norm.groupnorm);
-    return [ways.plain(), normal, ...(relu ? [layers.relu()] : [])];
+    if (norm === null) return [rectified ? ways.relu() : ways.plain()];
+    if (norm === 'batchnorm' && rectified && ways.batchnormRelu) return [ways.batchnormRelu()];
+    const normal = typeof norm === 'string' ? PLAIN[norm]() : groupnorm(norm.groupnorm);
+    return [ways.plain(), normal, ...(rectified ? [relu()] : [])];
   }
 
   #relu(where: string, relu: unknown = true): boolean {
@@ -235,7 +252,7 @@ export class ConvNet extends Network {
     checkOptions(where, options, ['random']);
     const { inputDim = [3, 32, 32], numClasses = 10, norm = null, weightScale = 'he', layers: list, ...rest } = spec;
     const body = new Reader({ norm: checkNorm(where, norm), weightScale }).list('layers', list);
-    const head = numClasses === null ? [] : [layers.affine(numClasses, { weightScale })];
+    const head = numClasses === null ? [] : [affine(numClasses, { weightScale })];
     super([...body, ...head], { inputDim, ...rest, random: options.random });
     this.spec = JSON.parse(JSON.stringify(spec)) as ConvNetSpec;
   }
