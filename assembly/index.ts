@@ -16,6 +16,7 @@ import * as data from './data';
 import * as augment from './augment';
 import * as random from './random';
 import * as winograd from './winograd';
+import * as features from './features';
 
 // gemm
 export function gemmF32(C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32, ldc: i32, flags: i32, scratch: usize): void { gemm.gemm<f32>(C, A, B, bias, M, N, K, rsA, csA, rsB, csB, ldc, flags, scratch); }
@@ -191,3 +192,9 @@ export function augment32(x: usize, shifts: usize, pad: i32, flips: usize, rows:
 export function augment64(x: usize, shifts: usize, pad: i32, flips: usize, rows: usize, columns: usize, side: i32, C: i32, H: i32, W: i32, begin: i32, end: i32): void { augment.augment<f64>(x, shifts, pad, flips, rows, columns, side, C, H, W, begin, end); }
 export function mirror32(y: usize, x: usize, W: i32, begin: i32, end: i32): void { augment.mirror<f32>(y, x, W, begin, end); }
 export function mirror64(y: usize, x: usize, W: i32, begin: i32, end: i32): void { augment.mirror<f64>(y, x, W, begin, end); }
+
+// features
+export function hogF32(out: usize, stride: i32, x: usize, H: i32, W: i32, C: i32, scratch: usize, scratchBytes: i32, begin: i32, end: i32, thread: i32): void { features.hog<f32>(out, stride, x, H, W, C, scratch, scratchBytes, begin, end, thread); }
+export function hogF64(out: usize, stride: i32, x: usize, H: i32, W: i32, C: i32, scratch: usize, scratchBytes: i32, begin: i32, end: i32, thread: i32): void { features.hog<f64>(out, stride, x, H, W, C, scratch, scratchBytes, begin, end, thread); }
+export function hueHistogramF32(out: usize, stride: i32, x: usize, pixels: i32, nbin: i32, xmin: f64, xmax: f64, normalized: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { features.hueHistogram<f32>(out, stride, x, pixels, nbin, xmin, xmax, normalized, scratch, begin, end, thread); }
+export function hueHistogramF64(out: usize, stride: i32, x: usize, pixels: i32, nbin: i32, xmin: f64, xmax: f64, normalized: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { features.hueHistogram<f64>(out, stride, x, pixels, nbin, xmin, xmax, normalized, scratch, begin, end, thread); }

@@ -1,8 +1,8 @@
 /**
- * exp, log, tanh and the logistic function for whole vectors. All constants are in the code: a table would need a data
- * section, and the module has none (see threads). JavaScript's Math is never used, because engines differ in its last
- * bits. Polynomials and rational functions are those of the Cephes library (Moshier, 1984-1992) and, for log, of
- * FreeBSD's msun (Sun Microsystems, 1993).
+ * exp, log, tanh and the logistic function for whole vectors, and the angle of one point. All constants are in the code: a
+ * table would need a data section, and the module has none (see threads). JavaScript's Math is never used, because engines
+ * differ in its last bits. Polynomials and rational functions are those of the Cephes library (Moshier, 1984-1992) and, for
+ * log and the angle, of FreeBSD's msun (Sun Microsystems, 1993).
  *
  * Errors measured against a correctly rounded reference are asserted in test/math.test.ts.
  */
@@ -135,4 +135,51 @@ export function vtanh<T>(x: v128): v128 {
   // NaN: size < 0.625 is false and `large` is NaN through vexp.
   const sign = sizeof<T>() == 4 ? i32x4.splat(i32.MIN_VALUE) : i64x2.splat(i64.MIN_VALUE);
   return v128.bitselect(x, y, sign);
+}
+
+/**
+ * Angle of (x, y) in radians, for x >= 0, in float64: atan2 of the right half plane. One number at a time: of the pixels
+ * that ask, half need none. The four points from which angles are measured are msun's.
+ */
+export function atan2Right(y: f64, x: f64): f64 {
+  if (y == 0) return y;
+  const size = abs(y);
+  // The angle is that of one of the points plus atan t, |t| <= 7/16; a point is the sum of its two parts.
+  let t: f64, high: f64, low: f64;
+  if (size < 0.4375 * x) {
+    t = size / x;
+    high = 0;
+    low = 0;
+  } else if (size < 0.6875 * x) {
+    t = (2 * size - x) / (2 * x + size);
+    high = 4.63647609000806093515e-1;
+    low = 2.26987774529616870924e-17;
+  } else if (size < 1.1875 * x) {
+    t = (size - x) / (size + x);
+    high = 7.85398163397448278999e-1;
+    low = 3.06161699786838301793e-17;
+  } else if (size < 2.4375 * x) {
+    t = (size - 1.5 * x) / (x + 1.5 * size);
+    high = 9.82793723247329054082e-1;
+    low = 1.39033110312309984516e-17;
+  } else {
+    t = -x / size;
+    high = 1.57079632679489655800;
+    low = 6.12323399573676603587e-17;
+  }
+  const z = t * t;
+  const w = z * z;
+  let even = 1.62858201153657823623e-2;
+  even = 4.97687799461593236017e-2 + w * even;
+  even = 6.66107313738753120669e-2 + w * even;
+  even = 9.09088713343650656196e-2 + w * even;
+  even = 1.42857142725034663711e-1 + w * even;
+  even = 3.33333333333329318027e-1 + w * even;
+  let odd = -3.65315727442169155270e-2;
+  odd = -5.83357013379057348645e-2 + w * odd;
+  odd = -7.69187620504482999495e-2 + w * odd;
+  odd = -1.11111104054623557880e-1 + w * odd;
+  odd = -1.99999999998764832476e-1 + w * odd;
+  const angle = high - ((t * (z * even + w * odd) - low) - t);
+  return copysign(angle, y);
 }

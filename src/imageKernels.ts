@@ -1,6 +1,6 @@
 /**
- * The kernels of convolution, pooling, spatial normalisation and augmentation: as kernels.ts, for images (N, C, H, W). Which way a
- * convolution goes is decided here.
+ * The kernels of convolution, pooling, spatial normalisation and augmentation: as kernels.ts, for images (N, C, H, W).
+ * Which way a convolution goes is decided here. Those of features take images (N, H, W, C).
  */
 import { call, gemm, itemBytes, launch, type Operand, slice } from './kernels.js';
 import { heap } from './memory.js';
@@ -351,4 +351,39 @@ export function augment(
 /** y = x with every row of W elements from right to left; y may be x. */
 export function mirror(y: Operand, x: Operand, W: number): void {
   launch('mirror', widthOf(x), x.size / W, 1, x.size, y, x, W);
+
+/** Sizes of images with their colours last. */
+export interface PictureSizes {
+  N: number;
+  H: number;
+  W: number;
+  C: number;
+}
+
+/** Numbers that `hog` gives for an image. */
+export function hogLength({ H, W }: PictureSizes): number {
+  return Math.floor(H / 8) * Math.floor(W / 8) * 9;
+}
+
+/** Histograms of oriented gradients of x into rows of `out` that lie `stride` numbers apart. */
+export function hog(out: Operand, stride: number, x: Operand, sizes: PictureSizes): void {
+  const { N, H, W, C } = sizes;
+  const bytes = 8 * (2 * W + hogLength(sizes));
+  launch('hog', x, N, 1, 40 * N * H * W, out, stride, x, H, W, C, threadScratch('hog', bytes), bytes);
+}
+
+/** Bins of a histogram of hue. */
+export interface HueBins {
+  nbin: number;
+  xmin: number;
+  xmax: number;
+  normalized: boolean;
+}
+
+/** Histograms of hue of x, RGB, into rows of `out` that lie `stride` numbers apart. */
+export function hueHistogram(out: Operand, stride: number, x: Operand, sizes: PictureSizes, bins: HueBins): void {
+  const { N, H, W } = sizes;
+  const { nbin, xmin, xmax, normalized } = bins;
+  const counts = threadScratch('hue counts', 8 * nbin);
+  launch('hueHistogram', x, N, 1, 20 * N * H * W, out, stride, x, H * W, nbin, xmin, xmax, normalized, counts);
 }

@@ -16,6 +16,18 @@ export { type SyntheticImages, type SyntheticOptions, syntheticImages } from './
 export { type Info, info, init, type Support, support } from './engine.js';
 export * from './errors.js';
 export {
+  type AsyncExtractOptions,
+  colorHistogramHsv,
+  type ExtractOptions,
+  extractFeatures,
+  extractFeaturesAsync,
+  type FeatureFunction,
+  type FeatureProgress,
+  features,
+  type HistogramOptions,
+  hogFeature,
+} from './features.js';
+export {
   evalNumericalGradient,
   evalNumericalGradientArray,
   type GradCheckSparseOptions,
@@ -135,6 +147,7 @@ export {
   type UpdateRule,
   type UpdateRuleName,
 } from './optim.js';
+export { addBias, removeBias, Standardizer } from './preprocessing.js';
 export {
   type DrawOptions,
   type IntegerOptions,

@@ -28,6 +28,8 @@ const order = [
   'models',
   'solver',
   'data',
+  'features',
+  'preprocessing',
   'vis',
   'index',
   'cli',
