@@ -13,7 +13,7 @@ import { type HueBins, hog, hogLength, hueHistogram, type PictureSizes } from '.
 import { convert, type Operand, slice } from './kernels.js';
 import { attempt, persistent, scope } from './memory.js';
 import { pause } from './runtime/host.js';
-import { empty, getDefaultDType, isTensor, type Tensor, zeros } from './tensor.js';
+import { empty, getDefaultDType, isTensor, type Tensor, type TypedArray, zeros } from './tensor.js';
 
 /** From one image, (H, W, C) or (H, W), to a vector of numbers; of the same length for every image. */
 export type FeatureFunction = (image: Tensor) => Tensor;
@@ -238,11 +238,10 @@ function checkExtraction(where: string, images: Tensor, fns: readonly FeatureFun
 }
 
 /** What function i of the list makes of an image, as a copy. length: of what it made of the first. */
-function vector(where: string, fns: readonly FeatureFunction[], i: number, image: Tensor, length?: number): number[] {
+function vector(where: string, fns: readonly FeatureFunction[], i: number, image: Tensor, length?: number): TypedArray {
   return scope(() => {
     const result: unknown = (fns[i] as FeatureFunction)(image);
-    if (isTensor(result) && result.rank === 1 && result.size === (length ?? result.size))
-      return Array.from(result.data);
+    if (isTensor(result) && result.rank === 1 && result.size === (length ?? result.size)) return result.data.slice();
     const rule = length === undefined ? 'a tensor of one axis' : `a tensor (${length},) as for the first image`;
     const value = isTensor(result) ? formatShape(result.shape) : describe(result);
     throw new ShapeError({ where, argument: `the result of fns[${i}]`, rule, value });
@@ -269,12 +268,14 @@ function* extraction(
   const imageAt = (n: number) => images.rows(n, n + 1).reshape(imageShape);
 
   // The first image tells how many numbers functions of the user's give; they see it once.
-  const firsts = fns.map((fn, i) => (N === 0 || batchFeature(fn) ? [] : vector(where, fns, i, imageAt(0))));
+  const firsts = fns.map((fn, i) =>
+    N === 0 || batchFeature(fn) ? new Float64Array() : vector(where, fns, i, imageAt(0)),
+  );
   let F = 0;
   const columns = fns.map((fn, i): Column => {
     const from = F;
     const feature = batchFeature(fn);
-    F += feature ? feature.length(sizes) : (firsts[i] as number[]).length;
+    F += feature ? feature.length(sizes) : (firsts[i] as TypedArray).length;
     return { fn, feature, from };
   });
   if (N === 0) return zeros([0, F], { dtype });
@@ -307,7 +308,7 @@ function* extraction(
           yield;
           continue;
         }
-        const made = firsts[i] as number[];
+        const made = firsts[i] as TypedArray;
         for (let n = from; n < to; n++) {
           const numbers = n === 0 ? made : vector(where, fns, i, imageAt(n), made.length);
           out.data.set(numbers, n * F + start);
