@@ -81,6 +81,11 @@ function hueFeature(where: string, options: HistogramOptions): BatchFeature {
   checkNumber(where, 'nbin', nbin, { low: 1, high: MOST_BINS, integer: true });
   checkNumber(where, 'xmax', xmax, { low: 0, openLow: true });
   checkNumber(where, 'xmin', xmin, { high: xmax, openHigh: true });
+  const width = (xmax - xmin) / nbin;
+  if (!(Number.isFinite(width) && width > 2 ** -50 * Math.max(Math.abs(xmin), xmax))) {
+    const value = `${nbin} from ${xmin} to ${xmax}`;
+    throw new ValueError({ where, argument: 'bins', rule: 'wide enough to be told apart', value });
+  }
   const bins: HueBins = { nbin, xmin, xmax, normalized };
   return {
     name: 'colorHistogramHsv',

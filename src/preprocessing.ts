@@ -1,6 +1,6 @@
 /** What happens to the rows of a matrix before a model sees them: standardisation and the bias column. */
 import { div, sub } from './arithmetic.js';
-import { formatShape, ShapeError, ValueError } from './errors.js';
+import { DTypeError, formatShape, ShapeError, ValueError } from './errors.js';
 import { checkBatch, checkMatrix } from './layers/checks.js';
 import { attempt } from './memory.js';
 import { sameShape } from './shape.js';
@@ -53,9 +53,14 @@ export class Standardizer {
     const where = 'Standardizer.apply';
     const x = checkBatch(where, 'X', X);
     const { mean, std } = this;
-    if (!sameShape(x.shape.slice(1), mean.shape) || x.dtype !== mean.dtype) {
-      const rule = `${mean.dtype} (${['N', ...mean.shape].join(', ')}) like the training examples`;
-      throw new ShapeError({ where, argument: 'X', rule, value: `${x.dtype} ${formatShape(x.shape)}` });
+    const like = 'like the training examples';
+    if (x.dtype !== mean.dtype) {
+      const rule = `${mean.dtype} ${like}`;
+      throw new DTypeError({ where, argument: 'X', rule, value: x.dtype, hint: 'use astype()' });
+    }
+    if (!sameShape(x.shape.slice(1), mean.shape)) {
+      const rule = `(${['N', ...mean.shape].join(', ')}) ${like}`;
+      throw new ShapeError({ where, argument: 'X', rule, value: formatShape(x.shape) });
     }
     return attempt(() => {
       const centred = sub(x, mean);

@@ -88,6 +88,11 @@ const operations: Record<string, Operation> = {
   },
   choice: (f) => lw.random.choice(f.n as number, shapeOf(f), (f.replace as boolean) ?? true, f.p as number[]),
   permutation: (f) => lw.random.permutation(f.n as number),
+  pixels: (f) =>
+    lw.tensor(
+      Uint8Array.from(atob(f.base64 as string), (c) => c.charCodeAt(0)),
+      { ...float64, shape: shapeOf(f) },
+    ),
   shuffle: (f, variables) => lw.random.shuffle(variables.get(f.of as string) as lw.Tensor),
   model: (f) => {
     const make = models[f.class as string];
@@ -268,6 +273,29 @@ function initialLoss({ weight_shapes: shapes, weight_scale: scale, reg, factor, 
   return { centre, seeded };
 }
 
+function featureDim({ H, W, nbin }: Fields): Outputs {
+  const image = lw.zeros([1, H as number, W as number, 3], float64);
+  const both = lw.extractFeatures(image, [lw.hogFeature, lw.features.hsv({ nbin: nbin as number })]);
+  return {
+    hog: lw.hogFeature(image.reshape(H as number, W as number, 3)).size,
+    without_bias: both.shape[1],
+    with_bias: lw.addBias(both).shape[1],
+  };
+}
+
+/** The lines that are printed for N images, here of one pixel each. */
+function progress({ N }: Fields): Outputs {
+  const lines: string[] = [];
+  const log = vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
+  try {
+    const images = lw.zeros([N as number, 1, 1, 3], float64);
+    lw.extractFeatures(images, [lw.colorHistogramHsv], { verbose: true }).dispose();
+  } finally {
+    log.mockRestore();
+  }
+  return { lines };
+}
+
 type Call = (args: Fields) => Outputs | Promise<Outputs>;
 const calls: Record<string, Call> = {
   ...Object.fromEntries(Object.keys(layers).map((name) => [name, (args: Fields) => callLayer(name, args)])),
@@ -279,6 +307,12 @@ const calls: Record<string, Call> = {
   initial_loss: initialLoss,
   arange: ({ start, stop, step }) => ({ values: lw.arange(start as number, stop as number, step as number, float64) }),
   constant: (args) => args,
+  feature_dim: featureDim,
+  progress,
+  features: ({ images, nbin }) => ({
+    hog: lw.extractFeatures(images as lw.Tensor, [lw.hogFeature]),
+    hue: lw.extractFeatures(images as lw.Tensor, [lw.features.hsv({ nbin: nbin as number })]),
+  }),
 };
 
 // Expectations
@@ -429,9 +463,9 @@ describe('the walk itself', () => {
       exact: 15,
       gradcheck: 9,
       statistical: 10,
-      derived: 1,
+      derived: 2,
       property: 1,
-      structural: 12,
+      structural: 14,
     });
     expect(new Set(cases.map((c) => c.id)).size).toBe(cases.length);
   });
