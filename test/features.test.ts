@@ -1,7 +1,7 @@
 // Features against an independent program of plain loops in float64, written after what the course's features.py does with
 // NumPy, SciPy's uniform_filter and matplotlib's rgb_to_hsv; where those decide by the last bit, against what they gave.
 import * as lw from 'lanewise';
-import { describe, expect, inject, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { bits, expectClose, expectRefused, firstDifference, floats, thrown, uniforms } from './support.js';
 
 interface Picture {
@@ -613,26 +613,5 @@ describe('extractFeatures', () => {
     );
     expect(lw.info().memory.live).toBe(before);
     images.dispose();
-  });
-
-  test('has the same bits on any number of threads', async () => {
-    const build = inject('build');
-    const run = async (threads: number) => {
-      await lw.init({ build, threads });
-      return floats.map((dtype) =>
-        lw.scope(() => {
-          const images = batch(pictures(61, 32, 40), dtype);
-          return bits(lw.extractFeatures(images, [lw.hogFeature, lw.features.hsv({ nbin: 25 })]));
-        }),
-      );
-    };
-    const wanted = await run(1);
-    for (const threads of [2, 3]) {
-      const got = await run(threads);
-      got.forEach((list, i) => {
-        expect(firstDifference(list, wanted[i]), `${floats[i]} on ${threads} threads`).toBe(-1);
-      });
-    }
-    await lw.init({ build, threads: inject('threads') });
   });
 });

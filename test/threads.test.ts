@@ -142,6 +142,14 @@ const workloads: Record<string, (dtype: 'float32' | 'float64') => Results> = {
       cloned: t.clone(),
     };
   },
+  features: (dtype) => {
+    const images = lw.zeros([61, 17, 25, 3], { dtype });
+    const next = uniforms(1);
+    const { data } = images;
+    for (let i = 0; i < data.length; i++) data[i] = Math.floor(256 * next());
+    const fns = [lw.hogFeature, lw.features.hsv({ nbin: 25 }), (image: lw.Tensor) => image.reshape(-1, 3).mean(0)];
+    return { all: lw.extractFeatures(images, fns), whole: lw.extractFeatures(images.astype('int32'), fns) };
+  },
   'update rules': (dtype) => {
     const n = 60_011;
     const dw = random([n], dtype, 2);
