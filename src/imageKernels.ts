@@ -351,6 +351,7 @@ export function augment(
 /** y = x with every row of W elements from right to left; y may be x. */
 export function mirror(y: Operand, x: Operand, W: number): void {
   launch('mirror', widthOf(x), x.size / W, 1, x.size, y, x, W);
+}
 
 /** Sizes of images with their colours last. */
 export interface PictureSizes {
