@@ -10,7 +10,7 @@
  */
 import { KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
 import { ACCUMULATE, anyTile, blockDepth, blockFlags, packRows, ROW_BIAS } from './gemm';
-import { at, lanes, storeTransposed, zero } from './lanes';
+import { at, fma, lanes, storeTransposed, zero } from './lanes';
 
 /** Places in a Geometry. padTop and padLeft are the borders before the image; after it as much as positions need. */
 const G_N: i32 = 0;
@@ -154,13 +154,30 @@ function gradientGroup<T>(geometry: usize): i32 {
   return min(groupSize<T>(geometry), max(1, KC / (g(geometry, G_OH) * g(geometry, G_OW))));
 }
 
+/** Partial sums of the filter gradient by dot products: a vector for each weight, filters in whole tiles. */
+function partialBytes(geometry: usize): i32 {
+  const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
+  return 16 * ((g(geometry, G_F) + MR - 1) & ~(MR - 1)) * (K + 1);
+}
+
+/**
+ * Whether the filter gradient goes by dot products along the rows of the images: nothing is packed or turned over, which
+ * pays as long as the partial sums stay in the second-level cache and rows are whole vectors.
+ */
+@inline
+function byDotProducts<T>(geometry: usize): bool {
+  const whole = g(geometry, G_STRIDE) == 1 && g(geometry, G_OW) % (2 * lanes<T>()) == 0;
+  return whole && partialBytes(geometry) <= (1 << 19);
+}
+
 /** Elements of the largest packed block, in either role. */
 function packedSize<T>(geometry: usize): i32 {
   const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
   const P = g(geometry, G_OH) * g(geometry, G_OW);
   const forward = min(KC, K) * min(blockPanels<T>(), imagePanels<T>(geometry) * groupSize<T>(geometry));
   const gradient = min(KC, P * gradientGroup<T>(geometry)) * min(blockPanels<T>(), (K + NR<T>() - 1) / NR<T>());
-  return NR<T>() * max(forward, gradient);
+  const dots = byDotProducts<T>(geometry) ? partialBytes(geometry) / <i32>sizeof<T>() : 0;
+  return max(NR<T>() * max(forward, gradient), dots);
 }
 
 /** Bytes of scratch for one thread: rows of A and spare tile, packed B, offset table, padded images. */
@@ -350,6 +367,10 @@ export function convWeightGradient<T>(
   const size = at<T>(paddedSize(geometry));
   const imageBytes = at<T>(g(geometry, G_C) * g(geometry, G_H) * g(geometry, G_W));
   offsetTable<T>(table, geometry);
+  if (byDotProducts<T>(geometry)) {
+    dotGradient<T>(dw, dout, x, geometry, packed, table, images, begin * NR<T>(), min(K, end * NR<T>()));
+    return;
+  }
   let started = false;
   for (let n = 0; n < N; n += group) {
     // A block of depth: part of one image's positions, or all positions of a group of small images.
@@ -387,6 +408,129 @@ export function convWeightGradient<T>(
       started = true;
     }
   }
+}
+
+/**
+ * Columns [from, to) of dw as dot products of rows of dout with rows of the padded images, lanes side by side along the rows.
+ * partial: partialBytes; images: room for one padded image.
+ */
+function dotGradient<T>(
+  dw: usize, dout: usize, x: usize, geometry: usize, partial: usize, table: usize, images: usize, from: i32, to: i32,
+): void {
+  const N = g(geometry, G_N);
+  const F = g(geometry, G_F);
+  const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
+  const OH = g(geometry, G_OH);
+  const OW = g(geometry, G_OW);
+  const plane = at<T>(OH * OW);
+  const skip = at<T>(paddedWidth(geometry) - OW);
+  const imageBytes = at<T>(g(geometry, G_C) * g(geometry, G_H) * g(geometry, G_W));
+  const tiles = (F + MR - 1) / MR;
+  const pairs = (to - from + 1) >> 1;
+  memory.fill(partial, 0, <usize>(tiles * pairs) << 7);
+  for (let n = 0; n < N; n++) {
+    padImage<T>(images, x + imageBytes * n, geometry);
+    let sums = partial;
+    for (let f = 0; f < F; f += MR) {
+      // Rows past the last filter repeat it; their sums are not used.
+      const d0 = dout + plane * (n * F + f);
+      const d1 = f + 1 < F ? d0 + plane : d0;
+      const d2 = f + 2 < F ? d1 + plane : d1;
+      const d3 = f + 3 < F ? d2 + plane : d2;
+      for (let k = from; k < to; k += 2, sums += 128) {
+        const p = images + load<i32>(table + at<i32>(k));
+        const q = k + 1 < to ? images + load<i32>(table + at<i32>(k + 1)) : p;
+        dots<T>(sums, d0, d1, d2, d3, p, q, OH, OW / (2 * lanes<T>()), skip);
+      }
+    }
+  }
+  let sums = partial;
+  for (let f = 0; f < F; f += MR) {
+    const rows = min(MR, F - f);
+    for (let k = from; k < to; k += 2, sums += 128) {
+      for (let i = 0; i < rows; i++) {
+        const w = dw + at<T>((f + i) * K + k);
+        store<T>(w, across<T>(v128.load(sums + (i << 5))));
+        if (k + 1 < to) store<T>(w, across<T>(v128.load(sums + (i << 5), 16)), sizeof<T>());
+      }
+    }
+  }
+}
+
+/** Adds to 4 x 2 vectors of sums: four rows of dout times two of the images, `rows` of `steps` pairs of vectors each. */
+function dots<T>(
+  sums: usize, d0: usize, d1: usize, d2: usize, d3: usize, p: usize, q: usize, rows: i32, steps: i32, skip: usize,
+): void {
+  let c00 = v128.load(sums);
+  let c01 = v128.load(sums, 16);
+  let c10 = v128.load(sums, 32);
+  let c11 = v128.load(sums, 48);
+  let c20 = v128.load(sums, 64);
+  let c21 = v128.load(sums, 80);
+  let c30 = v128.load(sums, 96);
+  let c31 = v128.load(sums, 112);
+  let b0 = c00;
+  let b1 = c00;
+  let ai = c00;
+  let o: usize = 0;
+  let left = steps;
+  while (true) {
+    b0 = v128.load(p);
+    b1 = v128.load(q);
+    ai = v128.load(d0 + o);
+    c00 = fma<T>(ai, b0, c00);
+    c01 = fma<T>(ai, b1, c01);
+    ai = v128.load(d1 + o);
+    c10 = fma<T>(ai, b0, c10);
+    c11 = fma<T>(ai, b1, c11);
+    ai = v128.load(d2 + o);
+    c20 = fma<T>(ai, b0, c20);
+    c21 = fma<T>(ai, b1, c21);
+    ai = v128.load(d3 + o);
+    c30 = fma<T>(ai, b0, c30);
+    c31 = fma<T>(ai, b1, c31);
+    // Keeps the steps in blocks of their own, see `tile` in gemm.ts.
+    if (rows == 0) break;
+    b0 = v128.load(p, 16);
+    b1 = v128.load(q, 16);
+    ai = v128.load(d0 + o, 16);
+    c00 = fma<T>(ai, b0, c00);
+    c01 = fma<T>(ai, b1, c01);
+    ai = v128.load(d1 + o, 16);
+    c10 = fma<T>(ai, b0, c10);
+    c11 = fma<T>(ai, b1, c11);
+    ai = v128.load(d2 + o, 16);
+    c20 = fma<T>(ai, b0, c20);
+    c21 = fma<T>(ai, b1, c21);
+    ai = v128.load(d3 + o, 16);
+    c30 = fma<T>(ai, b0, c30);
+    c31 = fma<T>(ai, b1, c31);
+    o += 32;
+    p += 32;
+    q += 32;
+    if (--left == 0) {
+      if (--rows == 0) break;
+      left = steps;
+      p += skip;
+      q += skip;
+    }
+  }
+  v128.store(sums, c00);
+  v128.store(sums, c01, 16);
+  v128.store(sums, c10, 32);
+  v128.store(sums, c11, 48);
+  v128.store(sums, c20, 64);
+  v128.store(sums, c21, 80);
+  v128.store(sums, c30, 96);
+  v128.store(sums, c31, 112);
+}
+
+/** The sum of a vector's lanes. */
+@inline
+function across<T>(v: v128): T {
+  if (sizeof<T>() == 8) return <T>(v128.extract_lane<T>(v, 0) + v128.extract_lane<T>(v, 1));
+  const low = <T>(v128.extract_lane<T>(v, 0) + v128.extract_lane<T>(v, 1));
+  return <T>(low + <T>(v128.extract_lane<T>(v, 2) + v128.extract_lane<T>(v, 3)));
 }
 
 /** Packs one panel of patches turned over: positions [p, p + pc) down, `count` (1..NR) values of k across. */

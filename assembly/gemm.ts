@@ -113,9 +113,33 @@ function packTransposed<T>(to: usize, B: usize, kc: i32, cs: usize, step: usize)
   }
 }
 
-/** Packs a block of B: all panels of nc columns, depth kc. */
+/** Rows of B that are packed together: as many streams as hardware prefetchers follow. */
+const STRIP: i32 = 8;
+
+/**
+ * Packs a block of B: all panels of nc columns, depth kc. Where rows lie contiguous they are read from end to end, a strip
+ * at a time: panel by panel would read half a cache line of every row, at a stride that no prefetcher follows.
+ */
 function packBlock<T>(to: usize, B: usize, kc: i32, nc: i32, rsB: i32, csB: i32): void {
-  for (let j = 0; j < nc; j += NR<T>()) {
+  let j = 0;
+  if (csB == 1) {
+    const full = nc & ~(NR<T>() - 1);
+    const rs = at<T>(rsB);
+    for (let k = 0; k < kc; k += STRIP) {
+      const rows = min(STRIP, kc - k);
+      const strip = B + rs * k;
+      for (j = 0; j < full; j += NR<T>()) {
+        let q = to + at<T>(j * kc + k * NR<T>());
+        let b = strip + at<T>(j);
+        for (const end = q + (<usize>rows << 5); q < end; q += 32, b += rs) {
+          v128.store(q, v128.load(b));
+          v128.store(q, v128.load(b, 16), 16);
+        }
+      }
+    }
+    j = full;
+  }
+  for (; j < nc; j += NR<T>()) {
     packPanel<T>(to + at<T>(j * kc), B + at<T>(j) * csB, kc, min(nc - j, NR<T>()), rsB, csB);
   }
 }

@@ -2,7 +2,7 @@
  * Pooling over windows of planes (H, W); x (planes, H, W), out (planes, OH, OW). Planes are images times channels.
  * Where several elements are the maximum, the first in row-major order takes the gradient. NaN counts as largest.
  */
-import { at, lanes } from './lanes';
+import { at, lanes, zero } from './lanes';
 
 /** Offset in the plane (elements) of the maximum of the window at (h, w). */
 function windowArgmax<T>(plane: usize, h: i32, w: i32, W: i32, PH: i32, PW: i32): i32 {
@@ -33,10 +33,13 @@ export function maxPoolForwardNaive<T>(
   }
 }
 
-/** Its gradient: dx is zeroed, then each window's dout goes to its maximum. */
+/**
+ * Its gradient: dx is zeroed, then each window's dout goes to its maximum. rectified: x came out of a ReLU, and dx is the
+ * gradient of what went into that: nothing goes to maxima that are not positive.
+ */
 export function maxPoolBackwardNaive<T>(
-  dx: usize, dout: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32,
-  end: i32,
+  dx: usize, dout: usize, x: usize, rectified: bool, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32,
+  begin: i32, end: i32,
 ): void {
   for (let p = begin; p < end; p++) {
     const plane = x + at<T>(p * H * W);
@@ -44,7 +47,9 @@ export function maxPoolBackwardNaive<T>(
     memory.fill(to, 0, at<T>(H * W));
     for (let i = 0; i < OH; i++)
       for (let j = 0; j < OW; j++) {
-        const d = to + at<T>(windowArgmax<T>(plane, i * stride, j * stride, W, PH, PW));
+        const o = at<T>(windowArgmax<T>(plane, i * stride, j * stride, W, PH, PW));
+        if (rectified && !(load<T>(plane + o) > <T>0)) continue;
+        const d = to + o;
         store<T>(d, <T>(load<T>(d) + load<T>(dout + at<T>((p * OH + i) * OW + j))));
       }
   }
@@ -95,14 +100,15 @@ export function maxPoolForward<T>(
 
 /** Planes [begin, end). The maximum is found again from x: cheaper than storing where it was. */
 export function maxPoolBackward<T>(
-  dx: usize, dout: usize, x: usize, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32, begin: i32,
-  end: i32,
+  dx: usize, dout: usize, x: usize, rectified: bool, H: i32, W: i32, PH: i32, PW: i32, stride: i32, OH: i32, OW: i32,
+  begin: i32, end: i32,
 ): void {
   if (sizeof<T>() == 8 || PH != 2 || PW != 2 || stride != 2) {
-    maxPoolBackwardNaive<T>(dx, dout, x, H, W, PH, PW, stride, OH, OW, begin, end);
+    maxPoolBackwardNaive<T>(dx, dout, x, rectified, H, W, PH, PW, stride, OH, OW, begin, end);
     return;
   }
   const row = at<T>(W);
+  const all = rectified ? zero<T>() : i32x4.splat(-1);
   for (let p = begin; p < end; p++) {
     for (let i = 0; i < OH; i++) {
       const offset = at<T>((p * H + 2 * i) * W);
@@ -120,12 +126,14 @@ export function maxPoolBackward<T>(
         const b = odds(t0, t1);
         const c = evens(l0, l1);
         const d = odds(l0, l1);
-        const d4 = v128.load(from + at<T>(j));
         // a keeps what is not beaten by b, then by c, then by d: the first of equals wins, the first NaN too.
         const ab = wins(a, b);
         const topBest = v128.bitselect(a, b, ab);
         const cd = wins(c, d);
-        const upper = wins(topBest, v128.bitselect(c, d, cd));
+        const lowBest = v128.bitselect(c, d, cd);
+        const upper = wins(topBest, lowBest);
+        const best = v128.bitselect(topBest, lowBest, upper);
+        const d4 = v128.and(v128.load(from + at<T>(j)), v128.or(all, f32x4.gt(best, zero<T>())));
         const dTop = v128.and(d4, upper);
         const dLow = v128.andnot(d4, upper);
         const ga = v128.and(dTop, ab);
@@ -143,6 +151,7 @@ export function maxPoolBackward<T>(
       const plane = x + at<T>(p * H * W);
       for (; j < OW; j++) {
         const where = windowArgmax<T>(plane, 2 * i, 2 * j, W, 2, 2);
+        if (rectified && !(load<T>(plane + at<T>(where)) > <T>0)) continue;
         store<T>(dx + at<T>(p * H * W + where), load<T>(from + at<T>(j)));
       }
     }

@@ -21,6 +21,15 @@ const PLANES: i32 = 36;
 /** Tiles of a block: enough to pay for packing filters, few enough that the planes stay in the cache. */
 const TILES: i32 = 128;
 
+/**
+ * Bytes from one plane to the next. Planes are mostly powers of two, and a transform stores to all of them: a cache line more
+ * keeps the 36 places out of each other's cache sets.
+ */
+@inline
+function planeBytes(rows: i32, columns: i32): usize {
+  return at<f32>(rows * columns) + 64;
+}
+
 @inline
 function tilesAcross(size: i32): i32 {
   return (size + 3) >> 2;
@@ -47,7 +56,8 @@ export function winogradScratch(C: i32, F: i32, OW: i32): i32 {
   const TW = tilesAcross(OW);
   const rows = winogradRows(OW);
   const T = paddedTiles(rows, TW);
-  return 4 * PLANES * (C + F) * T + stripBytes(rows, TW) + 4 * PLANES * 4 + <i32>THREAD_SCRATCH_BYTES;
+  const planes = PLANES * <i32>(planeBytes(C, T) + planeBytes(F, T));
+  return planes + stripBytes(rows, TW) + 4 * PLANES * 4 + <i32>THREAD_SCRATCH_BYTES;
 }
 
 @inline
@@ -101,82 +111,119 @@ function gradientTransform(to: usize, step: usize, y0: v128, y1: v128, y2: v128,
   v128.store(to + 5 * step, y3);
 }
 
+/** Rows of G (6 results) applied to three vectors. */
+@inline
+function filterTransform(to: usize, step: usize, a: v128, b: v128, c: v128): void {
+  const sixth = f32x4.splat(<f32>(1.0 / 6));
+  v128.store(to, f32x4.mul(a, f32x4.splat(0.25)));
+  const even = f32x4.mul(f32x4.add(a, c), f32x4.splat(<f32>(-1.0 / 6)));
+  const odd = f32x4.mul(b, sixth);
+  v128.store(to + step, f32x4.sub(even, odd));
+  v128.store(to + 2 * step, f32x4.add(even, odd));
+  const outer = fma<f32>(c, sixth, f32x4.mul(a, f32x4.splat(<f32>(1.0 / 24))));
+  const inner = f32x4.mul(b, f32x4.splat(<f32>(1.0 / 12)));
+  v128.store(to + 3 * step, f32x4.add(outer, inner));
+  v128.store(to + 4 * step, f32x4.sub(outer, inner));
+  v128.store(to + 5 * step, c);
+}
+
+/** Rows of G' (3 results) applied to six vectors. */
+@inline
+function filterBack(to: usize, step: usize, m0: v128, m1: v128, m2: v128, m3: v128, m4: v128, m5: v128): void {
+  const sixth = f32x4.splat(<f32>(1.0 / 6));
+  const a = f32x4.add(m1, m2);
+  const b = f32x4.add(m3, m4);
+  const quarter = fma<f32>(b, f32x4.splat(<f32>(1.0 / 24)), f32x4.mul(m0, f32x4.splat(0.25)));
+  v128.store(to, fnma<f32>(a, sixth, quarter));
+  v128.store(to + step, fma<f32>(f32x4.sub(m3, m4), f32x4.splat(<f32>(1.0 / 12)), f32x4.mul(f32x4.sub(m2, m1), sixth)));
+  v128.store(to + 2 * step, fma<f32>(f32x4.sub(b, a), sixth, m5));
+}
+
+/** The same tap of four filters that lie beside each other. */
+@inline
+function loadTap(w: usize, step: usize, tap: i32): v128 {
+  const p = w + at<f32>(tap);
+  let v = v128.load32_zero(p);
+  v = v128.load32_lane(p + step, v, 1);
+  v = v128.load32_lane(p + 2 * step, v, 2);
+  return v128.load32_lane(p + 3 * step, v, 3);
+}
+
+/** First of the four columns that a step works on: at the end the last four again, at least four there are. */
+@inline
+function fourOf(k: i32, columns: i32): i32 {
+  return min(k, columns - 4);
+}
+
 /**
  * Filters into the basis: U[plane] (F, C) = G w G', filters [begin, end). With turned = 1, w is read as the filters of
  * the convolution that takes dout (F channels) back to dx: U[plane] (C, F) from w[f][c] turned by 180 degrees, and the
- * range counts rows of U, that is channels c.
+ * range counts rows of U, that is channels c. Four columns of U at a time, so there must be as many. spare: 24 vectors for
+ * every thread.
  */
-export function winogradFilters(U: usize, w: usize, F: i32, C: i32, turned: i32, begin: i32, end: i32): void {
+export function winogradFilters(
+  U: usize, w: usize, F: i32, C: i32, turned: i32, spare: usize, begin: i32, end: i32, thread: i32,
+): void {
+  spare += FILTER_BYTES * thread;
   const columns = turned ? F : C;
-  const plane = at<f32>(F * C);
+  const plane = planeBytes(F, C);
+  const step = at<f32>(turned ? 9 * C : 9);
+  const flip = turned ? 8 : 0;
   for (let r = begin; r < end; r++)
-    for (let k = 0; k < columns; k++) {
+    for (let next = 0; next < columns; next += 4) {
+      const k = fourOf(next, columns);
       const from = w + at<f32>((turned ? k * C + r : r * C + k) * 9);
+      for (let j = 0; j < 3; j++) {
+        filterTransform(
+          spare + <usize>(96 * j), 16, loadTap(from, step, abs(flip - 3 * j)), loadTap(from, step, abs(flip - 3 * j - 1)),
+          loadTap(from, step, abs(flip - 3 * j - 2)),
+        );
+      }
       const to = U + at<f32>(r * columns + k);
-      for (let j = 0; j < 6; j++) {
-        // Column j of w G', then G of it.
-        const t0 = filterRow(from, 0, j, turned);
-        const t1 = filterRow(from, 1, j, turned);
-        const t2 = filterRow(from, 2, j, turned);
-        for (let i = 0; i < 6; i++) store<f32>(to + plane * (6 * i + j), filterBasis(i, t0, t1, t2));
+      for (let j: usize = 0; j < 6; j++) {
+        const s = spare + 16 * j;
+        filterTransform(to + plane * j, 6 * plane, v128.load(s), v128.load(s, 96), v128.load(s, 192));
       }
     }
 }
 
-@inline
-function filterRow(w: usize, row: i32, j: i32, turned: i32): f32 {
-  const p = w + at<f32>(3 * (turned ? 2 - row : row));
-  const a = load<f32>(p, 0);
-  const b = load<f32>(p, 4);
-  const c = load<f32>(p, 8);
-  return turned ? filterBasis(j, c, b, a) : filterBasis(j, a, b, c);
-}
+/** Scratch of one thread for winogradFilters and winogradFiltersBack. */
+const FILTER_BYTES: usize = 24 * 16;
 
-/** Row i of G times (a, b, c). */
-function filterBasis(i: i32, a: f32, b: f32, c: f32): f32 {
-  if (i == 0) return a * <f32>0.25;
-  if (i == 5) return c;
-  if (i < 3) {
-    const even = (a + c) * <f32>(-1.0 / 6);
-    return i == 1 ? even - b * <f32>(1.0 / 6) : even + b * <f32>(1.0 / 6);
-  }
-  const even = a * <f32>(1.0 / 24) + c * <f32>(1.0 / 6);
-  return i == 3 ? even + b * <f32>(1.0 / 12) : even - b * <f32>(1.0 / 12);
-}
-
-/** Column of G' back: (a, b, c)[i] = sum over the six of G[., i] m. */
-@inline
-function filterBack(i: i32, m0: f32, m1: f32, m2: f32, m3: f32, m4: f32, m5: f32): f32 {
-  if (i == 0) return <f32>0.25 * m0 - <f32>(1.0 / 6) * (m1 + m2) + <f32>(1.0 / 24) * (m3 + m4);
-  if (i == 1) return <f32>(1.0 / 6) * (m2 - m1) + <f32>(1.0 / 12) * (m3 - m4);
-  return <f32>(1.0 / 6) * (m3 + m4 - m1 - m2) + m5;
-}
-
-/** Gradient of the filters out of the basis: dw = G' dU G, filters [begin, end). */
-export function winogradFiltersBack(dw: usize, dU: usize, F: i32, C: i32, begin: i32, end: i32): void {
-  const plane = at<f32>(F * C);
-  for (let r = begin * C; r < end * C; r++) {
-    const from = dU + at<f32>(r);
-    const to = dw + at<f32>(r * 9);
-    for (let a = 0; a < 3; a++)
-      for (let b = 0; b < 3; b++) {
-        store<f32>(
-          to + at<f32>(3 * a + b),
-          filterBack(
-            a, backRow(from, plane, 0, b), backRow(from, plane, 1, b), backRow(from, plane, 2, b),
-            backRow(from, plane, 3, b), backRow(from, plane, 4, b), backRow(from, plane, 5, b),
-          ),
+/** Gradient of the filters out of the basis: dw = G' dU G, filters [begin, end). C and spare: as for winogradFilters. */
+export function winogradFiltersBack(
+  dw: usize, dU: usize, F: i32, C: i32, spare: usize, begin: i32, end: i32, thread: i32,
+): void {
+  spare += FILTER_BYTES * thread;
+  const plane = planeBytes(F, C);
+  for (let r = begin; r < end; r++)
+    for (let next = 0; next < C; next += 4) {
+      const k = fourOf(next, C);
+      const from = dU + at<f32>(r * C + k);
+      for (let j: usize = 0; j < 6; j++) {
+        const m = from + plane * j;
+        filterBack(
+          spare + 16 * j, 96, v128.load(m), v128.load(m + 6 * plane), v128.load(m + 12 * plane), v128.load(m + 18 * plane),
+          v128.load(m + 24 * plane), v128.load(m + 30 * plane),
         );
       }
-  }
-}
-
-function backRow(p: usize, plane: usize, i: i32, b: i32): f32 {
-  const q = p + plane * 6 * i;
-  return filterBack(
-    b, load<f32>(q), load<f32>(q + plane), load<f32>(q + 2 * plane), load<f32>(q + 3 * plane),
-    load<f32>(q + 4 * plane), load<f32>(q + 5 * plane),
-  );
+      let to = dw + at<f32>((r * C + k) * 9);
+      for (let a: usize = 0; a < 3; a++, to += 12) {
+        const s = spare + 96 * a;
+        filterBack(
+          spare + 288, 16, v128.load(s), v128.load(s, 16), v128.load(s, 32), v128.load(s, 48), v128.load(s, 64),
+          v128.load(s, 80),
+        );
+        for (let b: usize = 0; b < 3; b++) {
+          const v = v128.load(spare + 288 + 16 * b);
+          const p = to + 4 * b;
+          v128.store32_lane(p, v, 0);
+          v128.store32_lane(p + 36, v, 1);
+          v128.store32_lane(p + 72, v, 2);
+          v128.store32_lane(p + 108, v, 3);
+        }
+      }
+    }
 }
 
 /**
@@ -291,15 +338,15 @@ export function winogradForward(
   const perBlock = winogradRows(OW);
   const most = paddedTiles(perBlock, TW);
   const V = scratch + <usize>winogradScratch(C, F, OW) * thread;
-  const M = V + at<f32>(PLANES * C * most);
-  const strips = M + at<f32>(PLANES * F * most);
+  const M = V + planeBytes(C, most) * PLANES;
+  const strips = M + planeBytes(F, most) * PLANES;
   const spare = strips + stripBytes(perBlock, TW);
   const packedRows = spare + PLANES * 16;
   for (let row = begin; row < end; row += perBlock) {
     const last = min(end, row + perBlock);
     const tiles = (last - row) * TW;
     const T = paddedTiles(last - row, TW);
-    const planeV = at<f32>(C * T);
+    const planeV = planeBytes(C, T);
     for (let c = 0; c < C; c++) {
       makeStrips(strips, x + at<f32>(c * H * W), at<f32>(C * H * W), H, W, TH, TW, pad, 6, row, last);
       // The packed layout of gemmPack: blocks of depth, in each the panels of eight tiles, k-major.
@@ -307,10 +354,10 @@ export function winogradForward(
       const kc = blockDepth(pc, C);
       inputTiles(V + at<f32>(pc * T + (c - pc) * 8), planeV, at<f32>(8 * kc), strips, spare, tiles, TW);
     }
-    const planeM = at<f32>(F * T);
+    const planeM = planeBytes(F, T);
     for (let p = 0; p < PLANES; p++) {
       gemmRows<f32>(
-        M + planeM * p, U + at<f32>(p * F * C), V + planeV * p, 0, F, T, C, C, 1, T, 0, packedRows, 0,
+        M + planeM * p, U + planeBytes(F, C) * p, V + planeV * p, 0, F, T, C, C, 1, T, 0, packedRows, 0,
         (F + MR - 1) / MR * ((T + 511) >> 9), 0,
       );
     }
@@ -411,11 +458,11 @@ export function winogradPlanes(
   for (let c = begin; c < end; c++) {
     if (c < C) {
       makeStrips(strips, x + at<f32>(c * H * W), at<f32>(C * H * W), H, W, TH, TW, pad, 6, row, last);
-      inputTiles(V + at<f32>(c * T), at<f32>(C * T), 32, strips, spare, tiles, TW);
+      inputTiles(V + at<f32>(c * T), planeBytes(C, T), 32, strips, spare, tiles, TW);
     } else {
       const f = c - C;
       makeStrips(strips, dout + at<f32>(f * OH * OW), at<f32>(F * OH * OW), OH, OW, TH, TW, 0, 4, row, last);
-      gradientTiles(dM + at<f32>(f * T), at<f32>(F * T), strips, spare, tiles, T, TW);
+      gradientTiles(dM + at<f32>(f * T), planeBytes(F, T), strips, spare, tiles, T, TW);
     }
   }
 }
@@ -462,7 +509,7 @@ export function winogradProducts(
   scratch += <usize>scratchBytes * thread;
   for (let p = begin; p < end; p++) {
     gemm<f32>(
-      dU + at<f32>(p * F * C), dM + at<f32>(p * F * T), V + at<f32>(p * C * T), 0, F, C, T, T, 1, 1, T, C,
+      dU + planeBytes(F, C) * p, dM + planeBytes(F, T) * p, V + planeBytes(C, T) * p, 0, F, C, T, T, 1, 1, T, C,
       first ? 0 : ACCUMULATE, scratch,
     );
   }

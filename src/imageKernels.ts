@@ -105,6 +105,16 @@ function implicitForward(
   launch('convForward', x, sizes.N, 1, costOf(sizes), out, x, w, b, at, relu ? 2 : 0, scratch);
 }
 
+/** Bytes of 36 planes of a matrix, as planeBytes in assembly/winograd.ts has them. */
+function planes(rows: number, columns: number): number {
+  return 36 * (4 * rows * columns + 64);
+}
+
+/** For the transforms of filters: 24 vectors for every thread. */
+function filterScratch(): number {
+  return threadScratch('winograd filter', 24 * 16);
+}
+
 /** turned: w (F of x's side, C of out's side) is turned by 180 degrees, the way from dout back to dx. */
 function winogradForward(
   out: Operand,
@@ -115,9 +125,9 @@ function winogradForward(
   relu: boolean,
   turned: boolean,
 ): void {
-  const U = heap().scratch('winograd filters', 36 * s.F * s.C * 4);
+  const U = heap().scratch('winograd filters', planes(s.F, s.C));
   const [rows, columns] = turned ? [s.C, s.F] : [s.F, s.C];
-  launch('winogradFilters', '', s.F, 1, 100 * s.F * s.C, U, w, rows, columns, turned);
+  launch('winogradFilters', '', s.F, 1, 40 * s.F * s.C, U, w, rows, columns, turned, filterScratch());
   const scratch = threadScratch('conv', call('winogradScratch', '', s.C, s.F, s.OW));
   const tileRows = s.N * Math.ceil(s.OH / 4);
   const perBlock = call('winogradRows', '', s.OW);
@@ -191,9 +201,9 @@ function winogradWeightGradient(dw: Operand, dout: Operand, x: Operand, s: ConvS
   const tileRows = s.N * Math.ceil(OH / 4);
   const most = 8 * Math.ceil((rows * across) / 8);
   const h = heap();
-  const V = h.scratch('winograd images', 36 * C * most * 4);
-  const dM = h.scratch('winograd gradients', 36 * F * most * 4);
-  const dU = h.scratch('winograd filters', 36 * F * C * 4);
+  const V = h.scratch('winograd images', planes(C, most));
+  const dM = h.scratch('winograd gradients', planes(F, most));
+  const dU = h.scratch('winograd filters', planes(F, C));
   const strips = threadScratch('conv', call('winogradPlanesScratch', '', OW, rows));
   const productBytes = call('gemmScratchBytes', '') + call('threadScratchBytes', '');
   const product = threadScratch('winograd products', productBytes);
@@ -204,7 +214,7 @@ function winogradWeightGradient(dw: Operand, dout: Operand, x: Operand, s: ConvS
     launch('winogradPlanes', '', C + F, 1, 40 * (C + F) * T, V, dM, x, dout, ...sizes, strips);
     launch('winogradProducts', '', 36, 1, 36 * C * F * T, dU, dM, V, C, F, T, row === 0, product, productBytes);
   }
-  launch('winogradFiltersBack', '', F, 1, 100 * F * C, dw, dU, F, C);
+  launch('winogradFiltersBack', '', F, 1, 40 * F * C, dw, dU, F, C, filterScratch());
 }
 
 /** db (F) = the sum of dout over images and positions. */
@@ -236,9 +246,16 @@ export function poolForward(name: PoolForwardName, out: Operand, x: Operand, s: 
 
 export type MaxPoolBackwardName = 'maxPoolBackward' | 'maxPoolBackwardNaive';
 
-/** x: the images, to find the maxima again. */
-export function maxPoolBackward(name: MaxPoolBackwardName, dx: Operand, dout: Operand, x: Operand, s: PoolSizes): void {
-  launch(name, x, s.planes, 1, x.size, dx, dout, x, ...windows(s));
+/** x: the images, to find the maxima again. rectified: they came out of a ReLU, and dx goes back through that as well. */
+export function maxPoolBackward(
+  name: MaxPoolBackwardName,
+  dx: Operand,
+  dout: Operand,
+  x: Operand,
+  s: PoolSizes,
+  rectified = false,
+): void {
+  launch(name, x, s.planes, 1, x.size, dx, dout, x, rectified, ...windows(s));
 }
 
 export function avgPoolBackward(dx: Operand, dout: Operand, s: PoolSizes): void {

@@ -87,13 +87,25 @@ export interface Stage {
   /** x (N, …input) to (N, …shape). May return x itself or a view of it. */
   forward(x: Tensor, mode: Mode): Tensor;
   /** After a forward in training mode: sets the gradients of its parameters, returns dx if it is needed. */
-  backward(dout: Tensor, needDx: boolean): Tensor | undefined;
+  backward(dout: Tensor, needDx: boolean, relu?: ReluPass): Tensor | undefined;
+  /** It ends in a ReLU, and its backward pass can be told that this is done. */
+  readonly rectifies?: boolean;
+  /** Its backward pass can go on through a ReLU that its input came out of: one pass over the memory less. */
+  readonly takesRelu?: boolean;
   /** For summary(). Multiplications of the products of one example's forward pass, default 0. */
   readonly products?: number;
   /** Numbers that it keeps for the backward pass of one example, besides its input and output; default 0. */
   readonly extra?: number;
   /** What it is made of. */
   readonly parts?: readonly Part[];
+}
+
+/** Which ReLUs a backward pass goes through, where two stages can agree on it; by default its own, if it has one. */
+export interface ReluPass {
+  /** Its own is done: dout is the gradient of what goes into it. */
+  done: boolean;
+  /** It is to go on through the one that its input came out of. */
+  before: boolean;
 }
 
 /** A stage with its layer's name and its own parameters. */
@@ -136,9 +148,12 @@ export function chain(builder: Builder, layers: readonly Layer[], input: Shape):
 
   const backward = (dout: Tensor, needDx: boolean): Tensor | undefined => {
     let d = dout;
+    let done = false;
     for (let i = stages.length - 1; i >= 0; i--) {
       const needed = needDx || i > firstTrained;
-      const dx = stages[i].backward(d, needed);
+      const before = needed && stages[i].takesRelu === true && stages[i - 1]?.rectifies === true;
+      const dx = stages[i].backward(d, needed, { done, before });
+      done = before;
       if (d.block !== dout.block && d.block !== dx?.block) d.dispose();
       if (!needed || !dx) return undefined;
       d = dx;

@@ -5,7 +5,7 @@ import { empty, type Tensor } from '../tensor.js';
 import { checkCache, checkDout } from './checks.js';
 import { type ConvCache, type ConvParam, convGradients, convolve } from './conv.js';
 import type { BatchnormParam } from './norm.js';
-import { maxPoolBackwardFast, maxPoolForwardFast, type PoolCache, type PoolParam } from './pool.js';
+import { maxPoolForwardFast, maxPoolReluBackward, type PoolCache, type PoolParam } from './pool.js';
 import { type SpatialNormCache, spatialBatchnorm, spatialBatchnormBackward } from './spatialNorm.js';
 
 export class ConvReluCache {
@@ -146,8 +146,8 @@ export function convReluPoolGradients(
 ): [Tensor | undefined, Tensor, Tensor] {
   const { conv, pool } = checkCache(where, cache, ConvReluPoolCache, 'convReluPoolForward');
   return attempt(() => {
-    const da = maxPoolBackwardFast(dout, pool);
-    const gradients = convReluGradients(where, da, conv, needDx);
+    const da = maxPoolReluBackward(where, dout, pool);
+    const gradients = convGradients(where, da, conv.conv, needDx);
     da.dispose();
     return gradients;
   });

@@ -73,10 +73,21 @@ function backward(
   });
 }
 
-function maxBackward(where: string, name: kernels.MaxPoolBackwardName, dout: Tensor, cache: PoolCache): Tensor {
+function maxBackward(
+  where: string,
+  name: kernels.MaxPoolBackwardName,
+  dout: Tensor,
+  cache: PoolCache,
+  rectified = false,
+): Tensor {
   return backward(where, 'maxPool', dout, cache, (dx, { x, sizes }) =>
-    kernels.maxPoolBackward(name, dx, dout, x, sizes),
+    kernels.maxPoolBackward(name, dx, dout, x, sizes, rectified),
   );
+}
+
+/** maxPoolBackward, and on through the ReLU that the pooled images came out of. */
+export function maxPoolReluBackward(where: string, dout: Tensor, cache: PoolCache): Tensor {
+  return maxBackward(where, 'maxPoolBackward', dout, cache, true);
 }
 
 /**

@@ -17,6 +17,7 @@ import {
   globalAvgPoolForward,
   maxPoolBackward,
   maxPoolForward,
+  maxPoolReluBackward,
   type PoolCache,
   type PoolParam,
 } from '../layers/pool.js';
@@ -118,10 +119,12 @@ export function convRelu(filters: number, options: ConvOptions = {}): Layer {
   return convLayer(name, filters, options, ({ W, b, param, shape, products }) =>
     remembering<ConvReluCache>(
       shape,
-      { keepsInput: true, keepsOutput: true, products },
+      { keepsInput: true, keepsOutput: true, rectifies: true, products },
       (x) => convReluForward(x, W.value, b.value, param),
-      (dout, cache, needDx) => {
-        const [dx, dw, db] = convReluGradients(name, dout, cache, needDx);
+      (dout, cache, needDx, { done }) => {
+        const [dx, dw, db] = done
+          ? convGradients(name, dout, cache.conv, needDx)
+          : convReluGradients(name, dout, cache, needDx);
         W.gradient = dw;
         b.gradient = db;
         return dx;
@@ -171,6 +174,7 @@ function poolLayer(
   options: PoolOptions,
   forward: (x: Tensor, param: PoolParam) => [Tensor, PoolCache],
   backward: (dout: Tensor, cache: PoolCache) => Tensor,
+  backwardRelu?: (where: string, dout: Tensor, cache: PoolCache) => Tensor,
 ): Layer {
   checkOptions(name, options, ['stride']);
   const [poolHeight, poolWidth] = (typeof size === 'number' ? [size, size] : size) as [number, number];
@@ -187,15 +191,21 @@ function poolLayer(
       const shape = [C, 1 + Math.floor((H - poolHeight) / stride), 1 + Math.floor((W - poolWidth) / stride)];
       const param = { poolHeight, poolWidth, stride };
       // Max pooling looks for the maxima again, in its input.
-      const traits = { keepsInput: name === 'maxPool', keepsOutput: false };
-      return remembering<PoolCache>(shape, traits, (x) => forward(x, param), backward);
+      const traits = { keepsInput: name === 'maxPool', keepsOutput: false, takesRelu: backwardRelu !== undefined };
+      return remembering<PoolCache>(
+        shape,
+        traits,
+        (x) => forward(x, param),
+        (dout, cache, _, { before }) =>
+          before && backwardRelu ? backwardRelu(name, dout, cache) : backward(dout, cache),
+      );
     },
   };
 }
 
 /** (C, H, W) to (C, OH, OW): the largest of each window. */
 export function maxPool(size: number | readonly [number, number] = 2, options: PoolOptions = {}): Layer {
-  return poolLayer('maxPool', size, options, maxPoolForward, maxPoolBackward);
+  return poolLayer('maxPool', size, options, maxPoolForward, maxPoolBackward, maxPoolReluBackward);
 }
 
 /** (C, H, W) to (C, OH, OW): the mean of each window. */

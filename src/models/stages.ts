@@ -1,6 +1,6 @@
 /** What the factories of layers share. */
 import { checkNumber } from '../errors.js';
-import type { Mode, Stage } from '../network.js';
+import type { Mode, ReluPass, Stage } from '../network.js';
 import type { Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
@@ -22,14 +22,14 @@ export function deviation(weightScale: number | 'he', inputs: number): number {
 }
 
 /** What a stage says of itself besides forward and backward. */
-type Traits = Pick<Stage, 'keepsInput' | 'keepsOutput' | 'products' | 'extra'>;
+type Traits = Pick<Stage, 'keepsInput' | 'keepsOutput' | 'products' | 'extra' | 'rectifies' | 'takesRelu'>;
 
 /** A stage that remembers the cache of its forward pass for the backward pass. */
 export function remembering<Cache>(
   shape: Shape,
   traits: Traits,
   forward: (x: Tensor, mode: Mode) => [Tensor, Cache],
-  backward: (dout: Tensor, cache: Cache, needDx: boolean) => Tensor | undefined,
+  backward: (dout: Tensor, cache: Cache, needDx: boolean, relu: ReluPass) => Tensor | undefined,
 ): Stage {
   let kept: Cache;
   return {
@@ -40,6 +40,6 @@ export function remembering<Cache>(
       kept = cache;
       return out;
     },
-    backward: (dout, needDx) => backward(dout, kept, needDx),
+    backward: (dout, needDx, relu = { done: false, before: false }) => backward(dout, kept, needDx, relu),
   };
 }
