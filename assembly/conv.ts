@@ -10,24 +10,24 @@
  */
 import { KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
 import { ACCUMULATE, anyTile, blockDepth, blockFlags, packRows, ROW_BIAS } from './gemm';
-import { at, fma, lanes, storeTransposed, zero } from './lanes';
+import { at, fma, lanes, storeTransposed, sumLanes, zero } from './lanes';
 
 /** Places in a Geometry. padTop and padLeft are the borders before the image; after it as much as positions need. */
-const G_N: i32 = 0;
-const G_C: i32 = 1;
-const G_H: i32 = 2;
-const G_W: i32 = 3;
-const G_F: i32 = 4;
-const G_HH: i32 = 5;
-const G_WW: i32 = 6;
-const G_OH: i32 = 7;
-const G_OW: i32 = 8;
-const G_STRIDE: i32 = 9;
-const G_PAD_TOP: i32 = 10;
-const G_PAD_LEFT: i32 = 11;
+export const G_N: i32 = 0;
+export const G_C: i32 = 1;
+export const G_H: i32 = 2;
+export const G_W: i32 = 3;
+export const G_F: i32 = 4;
+export const G_HH: i32 = 5;
+export const G_WW: i32 = 6;
+export const G_OH: i32 = 7;
+export const G_OW: i32 = 8;
+export const G_STRIDE: i32 = 9;
+export const G_PAD_TOP: i32 = 10;
+export const G_PAD_LEFT: i32 = 11;
 
 @inline
-function g(geometry: usize, place: i32): i32 {
+export function g(geometry: usize, place: i32): i32 {
   return load<i32>(geometry + at<i32>(place));
 }
 
@@ -450,25 +450,28 @@ function dotGradient<T>(
     for (let k = from; k < to; k += 2, sums += 128) {
       for (let i = 0; i < rows; i++) {
         const w = dw + at<T>((f + i) * K + k);
-        store<T>(w, across<T>(v128.load(sums + (i << 5))));
-        if (k + 1 < to) store<T>(w, across<T>(v128.load(sums + (i << 5), 16)), sizeof<T>());
+        store<T>(w, sumLanes<T>(v128.load(sums + (i << 5))));
+        if (k + 1 < to) store<T>(w, sumLanes<T>(v128.load(sums + (i << 5), 16)), sizeof<T>());
       }
     }
   }
 }
 
-/** Adds to 4 x 2 vectors of sums: four rows of dout times two of the images, `rows` of `steps` pairs of vectors each. */
-function dots<T>(
+/**
+ * Adds to 4 x 2 vectors of sums: four rows of dout times two of the images, `rows` of `steps` pairs of vectors each. Added up
+ * by themselves first: sums of sums lose less than one long sum.
+ */
+export function dots<T>(
   sums: usize, d0: usize, d1: usize, d2: usize, d3: usize, p: usize, q: usize, rows: i32, steps: i32, skip: usize,
 ): void {
-  let c00 = v128.load(sums);
-  let c01 = v128.load(sums, 16);
-  let c10 = v128.load(sums, 32);
-  let c11 = v128.load(sums, 48);
-  let c20 = v128.load(sums, 64);
-  let c21 = v128.load(sums, 80);
-  let c30 = v128.load(sums, 96);
-  let c31 = v128.load(sums, 112);
+  let c00 = zero<T>();
+  let c01 = c00;
+  let c10 = c00;
+  let c11 = c00;
+  let c20 = c00;
+  let c21 = c00;
+  let c30 = c00;
+  let c31 = c00;
   let b0 = c00;
   let b1 = c00;
   let ai = c00;
@@ -515,22 +518,14 @@ function dots<T>(
       q += skip;
     }
   }
-  v128.store(sums, c00);
-  v128.store(sums, c01, 16);
-  v128.store(sums, c10, 32);
-  v128.store(sums, c11, 48);
-  v128.store(sums, c20, 64);
-  v128.store(sums, c21, 80);
-  v128.store(sums, c30, 96);
-  v128.store(sums, c31, 112);
-}
-
-/** The sum of a vector's lanes. */
-@inline
-function across<T>(v: v128): T {
-  if (sizeof<T>() == 8) return <T>(v128.extract_lane<T>(v, 0) + v128.extract_lane<T>(v, 1));
-  const low = <T>(v128.extract_lane<T>(v, 0) + v128.extract_lane<T>(v, 1));
-  return <T>(low + <T>(v128.extract_lane<T>(v, 2) + v128.extract_lane<T>(v, 3)));
+  v128.store(sums, v128.add<T>(v128.load(sums), c00));
+  v128.store(sums, v128.add<T>(v128.load(sums, 16), c01), 16);
+  v128.store(sums, v128.add<T>(v128.load(sums, 32), c10), 32);
+  v128.store(sums, v128.add<T>(v128.load(sums, 48), c11), 48);
+  v128.store(sums, v128.add<T>(v128.load(sums, 64), c20), 64);
+  v128.store(sums, v128.add<T>(v128.load(sums, 80), c21), 80);
+  v128.store(sums, v128.add<T>(v128.load(sums, 96), c30), 96);
+  v128.store(sums, v128.add<T>(v128.load(sums, 112), c31), 112);
 }
 
 /** Packs one panel of patches turned over: positions [p, p + pc) down, `count` (1..NR) values of k across. */

@@ -290,8 +290,17 @@ function tile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: u
     a += 256;
     b += 128;
   }
-  b0 = firstBias<T>(bias, flags);
-  b1 = bias && !(flags & ROW_BIAS) ? v128.load(bias, 16) : b0;
+  storeTile<T>(C, c00, c01, c10, c11, c20, c21, c30, c31, bias, ldcBytes, flags);
+}
+
+/** Adds to the sums of a tile what belongs to them, and stores them. */
+@inline
+function storeTile<T>(
+  C: usize, c00: v128, c01: v128, c10: v128, c11: v128, c20: v128, c21: v128, c30: v128, c31: v128, bias: usize,
+  ldcBytes: usize, flags: i32,
+): void {
+  let b0 = firstBias<T>(bias, flags);
+  let b1 = bias && !(flags & ROW_BIAS) ? v128.load(bias, 16) : b0;
   v128.store(C, finish<T>(C, c00, b0, flags));
   v128.store(C, finish<T>(C + 16, c01, b1, flags), 16);
   C += ldcBytes;
@@ -306,6 +315,96 @@ function tile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: u
   if (flags & ROW_BIAS) b0 = b1 = v128.load_splat<T>(bias + 3 * sizeof<T>());
   v128.store(C, finish<T>(C, c30, b0, flags));
   v128.store(C, finish<T>(C + 16, c31, b1, flags), 16);
+}
+
+/**
+ * The micro-kernel with B where it is: row k of the tile's NR columns lies at b + table[k] (byte offsets, int32). For
+ * right sides whose rows are shifts of each other, which need no packing then.
+ */
+export function lookupTile<T>(
+  C: usize, a: usize, b: usize, table: usize, bias: usize, kc: i32, ldcBytes: usize, flags: i32,
+): void {
+  let c00 = zero<T>();
+  let c01 = c00;
+  let c10 = c00;
+  let c11 = c00;
+  let c20 = c00;
+  let c21 = c00;
+  let c30 = c00;
+  let c31 = c00;
+  let b0 = c00;
+  let b1 = c00;
+  let ai = c00;
+  let p: usize = 0;
+  while (true) {
+    p = b + load<i32>(table, 0);
+    b0 = v128.load(p);
+    b1 = v128.load(p, 16);
+    ai = v128.load(a, 0);
+    c00 = fma<T>(ai, b0, c00);
+    c01 = fma<T>(ai, b1, c01);
+    ai = v128.load(a, 16);
+    c10 = fma<T>(ai, b0, c10);
+    c11 = fma<T>(ai, b1, c11);
+    ai = v128.load(a, 32);
+    c20 = fma<T>(ai, b0, c20);
+    c21 = fma<T>(ai, b1, c21);
+    ai = v128.load(a, 48);
+    c30 = fma<T>(ai, b0, c30);
+    c31 = fma<T>(ai, b1, c31);
+    if (--kc == 0) break;
+    p = b + load<i32>(table, 4);
+    b0 = v128.load(p);
+    b1 = v128.load(p, 16);
+    ai = v128.load(a, 64);
+    c00 = fma<T>(ai, b0, c00);
+    c01 = fma<T>(ai, b1, c01);
+    ai = v128.load(a, 80);
+    c10 = fma<T>(ai, b0, c10);
+    c11 = fma<T>(ai, b1, c11);
+    ai = v128.load(a, 96);
+    c20 = fma<T>(ai, b0, c20);
+    c21 = fma<T>(ai, b1, c21);
+    ai = v128.load(a, 112);
+    c30 = fma<T>(ai, b0, c30);
+    c31 = fma<T>(ai, b1, c31);
+    if (--kc == 0) break;
+    p = b + load<i32>(table, 8);
+    b0 = v128.load(p);
+    b1 = v128.load(p, 16);
+    ai = v128.load(a, 128);
+    c00 = fma<T>(ai, b0, c00);
+    c01 = fma<T>(ai, b1, c01);
+    ai = v128.load(a, 144);
+    c10 = fma<T>(ai, b0, c10);
+    c11 = fma<T>(ai, b1, c11);
+    ai = v128.load(a, 160);
+    c20 = fma<T>(ai, b0, c20);
+    c21 = fma<T>(ai, b1, c21);
+    ai = v128.load(a, 176);
+    c30 = fma<T>(ai, b0, c30);
+    c31 = fma<T>(ai, b1, c31);
+    if (--kc == 0) break;
+    p = b + load<i32>(table, 12);
+    b0 = v128.load(p);
+    b1 = v128.load(p, 16);
+    ai = v128.load(a, 192);
+    c00 = fma<T>(ai, b0, c00);
+    c01 = fma<T>(ai, b1, c01);
+    ai = v128.load(a, 208);
+    c10 = fma<T>(ai, b0, c10);
+    c11 = fma<T>(ai, b1, c11);
+    ai = v128.load(a, 224);
+    c20 = fma<T>(ai, b0, c20);
+    c21 = fma<T>(ai, b1, c21);
+    ai = v128.load(a, 240);
+    c30 = fma<T>(ai, b0, c30);
+    c31 = fma<T>(ai, b1, c31);
+    if (--kc == 0) break;
+    a += 256;
+    table += 16;
+  }
+  storeTile<T>(C, c00, c01, c10, c11, c20, c21, c30, c31, bias, ldcBytes, flags);
 }
 
 /** The micro-kernel for a half panel: MR rows x one vector, same order of summation. */

@@ -16,6 +16,7 @@ import * as data from './data';
 import * as augment from './augment';
 import * as random from './random';
 import * as winograd from './winograd';
+import * as winograd1d from './winograd1d';
 import * as features from './features';
 
 // gemm
@@ -171,6 +172,11 @@ export function randomPermutation(out: usize, state: usize, n: i32): void { rand
 // winograd: float32 only
 export function winogradRows(OW: i32): i32 { return winograd.winogradRows(OW); }
 export function winogradScratch(C: i32, F: i32, OW: i32): i32 { return winograd.winogradScratch(C, F, OW); }
+export function winograd1dFilterBytes(geometry: usize): i32 { return winograd1d.winograd1dFilterBytes(geometry); }
+export function winograd1dScratch(geometry: usize): i32 { return winograd1d.winograd1dScratch(geometry); }
+export function winograd1dFilters(U: usize, w: usize, geometry: usize, turned: i32, begin: i32, end: i32): void { winograd1d.winograd1dFilters(U, w, geometry, turned, begin, end); }
+export function winograd1dForward(out: usize, x: usize, U: usize, b: usize, geometry: usize, relu: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { winograd1d.winograd1dForward(out, x, U, b, geometry, relu, scratch, begin, end, thread); }
+export function winograd1dGradient(dw: usize, dout: usize, x: usize, geometry: usize, scratch: usize, begin: i32, end: i32, thread: i32): void { winograd1d.winograd1dGradient(dw, dout, x, geometry, scratch, begin, end, thread); }
 export function winogradFilters(U: usize, w: usize, F: i32, C: i32, turned: i32, spare: usize, begin: i32, end: i32, thread: i32): void { winograd.winogradFilters(U, w, F, C, turned, spare, begin, end, thread); }
 export function winogradFiltersBack(dw: usize, dU: usize, F: i32, C: i32, spare: usize, begin: i32, end: i32, thread: i32): void { winograd.winogradFiltersBack(dw, dU, F, C, spare, begin, end, thread); }
 export function winogradForward(out: usize, x: usize, U: usize, b: usize, C: i32, H: i32, W: i32, F: i32, OH: i32, OW: i32, pad: i32, relu: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { winograd.winogradForward(out, x, U, b, C, H, W, F, OH, OW, pad, relu, scratch, begin, end, thread); }

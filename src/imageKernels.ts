@@ -51,6 +51,16 @@ function suitsWinograd({ C, F, HH, WW, OH, OW, stride, padTop, padLeft }: ConvSi
   return x.dtype === 'float32' && small && Math.min(C, F) >= 16 && used >= 0.5;
 }
 
+/**
+ * Whether Winograd's way along the rows pays: float32, filters 5 or 7 wide of stride 1, rows that fill most of the tiles, and
+ * enough products for each of them to outweigh the transforms.
+ */
+function suitsRows({ C, HH, WW, OW, stride, padLeft }: ConvSizes, x: Operand): boolean {
+  if (x.dtype !== 'float32' || stride !== 1 || (WW !== 5 && WW !== 7) || padLeft >= WW) return false;
+  const tile = 4 * (9 - WW);
+  return C * HH >= 10 && OW / (tile * Math.ceil(OW / tile)) >= 0.7;
+}
+
 /** out = w * x + b by plain loops. */
 export function convForwardNaive(out: Operand, x: Operand, w: Operand, b: Operand, sizes: ConvSizes): void {
   launch('convForwardNaive', x, sizes.N, 1, costOf(sizes), out, x, w, b, geometry(sizes));
@@ -87,6 +97,10 @@ export function convForward(
   if (out.size === 0) return;
   if (!exact && suitsWinograd(sizes, x)) {
     winogradForward(out, x, w, b, sizes, relu, false);
+    return;
+  }
+  if (!exact && suitsRows(sizes, x)) {
+    rowsForward(out, x, w, b, sizes, relu, false);
     return;
   }
   implicitForward(out, x, w, b, sizes, relu);
@@ -135,6 +149,23 @@ function winogradForward(
   launch('winogradForward', '', tileRows, perBlock, costOf(s), out, x, U, b, ...sizes, relu, scratch);
 }
 
+/** turned: as for winogradForward. */
+function rowsForward(
+  out: Operand,
+  x: Operand,
+  w: Operand,
+  b: Operand | undefined,
+  s: ConvSizes,
+  relu: boolean,
+  turned: boolean,
+): void {
+  const at = geometry(s);
+  const U = heap().scratch('winograd filters', call('winograd1dFilterBytes', '', at));
+  launch('winograd1dFilters', '', Math.ceil(s.F / 4), 1, 40 * w.size, U, w, at, turned);
+  const scratch = threadScratch('conv', call('winograd1dScratch', '', at));
+  launch('winograd1dForward', '', s.N, 1, costOf(s), out, x, U, b, at, relu, scratch);
+}
+
 /** dx from dout and the filters. */
 export function convInputGradient(dx: Operand, dout: Operand, w: Operand, s: ConvSizes, exact = false): void {
   const back: ConvSizes = {
@@ -154,6 +185,8 @@ export function convInputGradient(dx: Operand, dout: Operand, w: Operand, s: Con
   const turns = s.stride === 1 && back.padTop >= 0 && back.padLeft >= 0;
   if (turns && !exact && suitsWinograd(back, dout)) {
     winogradForward(dx, dout, w, undefined, back, false, true);
+  } else if (turns && !exact && suitsRows(back, dout)) {
+    rowsForward(dx, dout, w, undefined, back, false, true);
   } else if (turns && s.C >= 8) {
     const flipped = heap().scratch('conv filters', w.size * itemBytes(w));
     call('flipFilters', w, flipped, w, s.F, s.C, s.HH * s.WW);
@@ -189,6 +222,11 @@ export function convWeightGradient(dw: Operand, dout: Operand, x: Operand, s: Co
     return;
   }
   const at = geometry(s);
+  if (!exact && suitsRows(s, x)) {
+    const scratch = threadScratch('conv', call('winograd1dScratch', '', at));
+    launch('winograd1dGradient', '', Math.ceil(s.F / 4), 1, costOf(s), dw, dout, x, at, scratch);
+    return;
+  }
   const scratch = threadScratch('conv', call('convScratch', x, at));
   const panels = Math.ceil((s.C * s.HH * s.WW * itemBytes(x)) / 32);
   launch('convWeightGradient', x, panels, 1, costOf(s), dw, dout, x, at, scratch);

@@ -93,6 +93,12 @@ describe('convolution', () => {
     { N: 2, C: 19, H: 31, W: 13, F: 17, HH: 3, WW: 3, stride: 1, pad: 0, seed: 3 },
     { N: 5, C: 20, H: 7, W: 6, F: 33, HH: 3, WW: 3, stride: 1, pad: 2, seed: 4 },
     { N: 1, C: 300, H: 8, W: 9, F: 16, HH: 3, WW: 3, stride: 1, pad: 1, seed: 5 },
+    // Filters 5 and 7 wide go along the rows.
+    { N: 3, C: 3, H: 32, W: 32, F: 10, HH: 7, WW: 7, stride: 1, pad: 3, seed: 6 },
+    { N: 2, C: 4, H: 9, W: 16, F: 5, HH: 5, WW: 5, stride: 1, pad: 2, seed: 7 },
+    { N: 2, C: 6, H: 11, W: 27, F: 3, HH: 2, WW: 7, stride: 1, pad: 0, seed: 8 },
+    { N: 3, C: 2, H: 6, W: 29, F: 7, HH: 6, WW: 5, stride: 1, pad: 3, seed: 9 },
+    { N: 1, C: 60, H: 8, W: 16, F: 13, HH: 5, WW: 5, stride: 1, pad: 2, seed: 10 },
   ];
 
   test.each(winograd)("Winograd's way is within 1e-5 of the largest element: %o", (s) => {
@@ -110,8 +116,37 @@ describe('convolution', () => {
     });
   });
 
+  test("Winograd's ways agree with the plain loops over 200 random shapes that suit them", () => {
+    const suitable = fc
+      .record({
+        N: fc.integer({ min: 1, max: 4 }),
+        C: fc.integer({ min: 1, max: 24 }),
+        H: fc.integer({ min: 1, max: 17 }),
+        W: fc.integer({ min: 1, max: 35 }),
+        F: fc.integer({ min: 1, max: 24 }),
+        HH: fc.integer({ min: 1, max: 7 }),
+        WW: fc.constantFrom(3, 5, 7),
+        stride: fc.constant(1),
+        pad: fc.integer({ min: 0, max: 6 }),
+        seed: fc.nat({ max: 10_000 }),
+      })
+      .map((s) => (s.WW === 3 ? { ...s, HH: 3, C: 16 + (s.C % 5), F: 16 + (s.F % 7), pad: s.pad % 3 } : s))
+      .filter(({ H, W, HH, WW, pad }) => HH <= H + 2 * pad && WW <= W + 2 * pad);
+    fc.assert(
+      fc.property(suitable, (s) =>
+        lw.scope(() => {
+          const wanted = naive(s, 'float64');
+          fast(s, 'float32').forEach((t, i) => {
+            expect(distance(wanted[i].astype('float32'), t), `${NAMES[i]} ${JSON.stringify(s)}`).toBeLessThan(2e-5);
+          });
+        }),
+      ),
+      { numRuns: 200, seed: 231 },
+    );
+  });
+
   test('a ReLU folded in is the ReLU of the convolution', () => {
-    for (const s of [winograd[0], { ...winograd[2], C: 3 }, { ...winograd[1], stride: 2 }]) {
+    for (const s of [winograd[0], winograd[5], winograd[8], { ...winograd[2], C: 3 }, { ...winograd[1], stride: 2 }]) {
       lw.scope(() => {
         const rs = new lw.RandomState(s.seed);
         const dtype = { dtype: 'float32' } as const;
@@ -243,7 +278,9 @@ describe('threads', () => {
         const made: lw.Tensor[] = [];
         for (const [C, H, F, K, stride, pad] of [
           [16, 12, 32, 3, 1, 1],
-          [3, 17, 8, 5, 1, 2],
+          [3, 17, 8, 4, 1, 2],
+          [3, 16, 9, 5, 1, 2],
+          [3, 16, 9, 7, 1, 3],
           [5, 15, 9, 3, 2, 1],
         ] as const) {
           made.push(...fast({ N: 7, C, H, W: H, F, HH: K, WW: K, stride, pad, seed: C }, 'float32'));
