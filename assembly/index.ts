@@ -14,6 +14,8 @@ import * as loss from './loss';
 import * as optim from './optim';
 import * as data from './data';
 import * as augment from './augment';
+import * as distance from './distance';
+import * as linear from './linear';
 import * as random from './random';
 import * as winograd from './winograd';
 import * as winograd1d from './winograd1d';
@@ -153,8 +155,8 @@ export function sgdF32(w: usize, dw: usize, rate: f64, begin: i32, end: i32): vo
 export function sgdF64(w: usize, dw: usize, rate: f64, begin: i32, end: i32): void { optim.sgd<f64>(w, dw, rate, begin, end); }
 export function momentumF32(w: usize, dw: usize, velocity: usize, rate: f64, mu: f64, nesterov: i32, begin: i32, end: i32): void { optim.momentum<f32>(w, dw, velocity, rate, mu, nesterov, begin, end); }
 export function momentumF64(w: usize, dw: usize, velocity: usize, rate: f64, mu: f64, nesterov: i32, begin: i32, end: i32): void { optim.momentum<f64>(w, dw, velocity, rate, mu, nesterov, begin, end); }
-export function rmspropF32(w: usize, dw: usize, cache: usize, rate: f64, decay: f64, take: f64, eps: f64, begin: i32, end: i32): void { optim.rmsprop<f32>(w, dw, cache, rate, decay, take, eps, begin, end); }
-export function rmspropF64(w: usize, dw: usize, cache: usize, rate: f64, decay: f64, take: f64, eps: f64, begin: i32, end: i32): void { optim.rmsprop<f64>(w, dw, cache, rate, decay, take, eps, begin, end); }
+export function rmspropF32(w: usize, dw: usize, cache: usize, rate: f64, decay: f64, take: f64, eps: f64, inside: i32, begin: i32, end: i32): void { optim.rmsprop<f32>(w, dw, cache, rate, decay, take, eps, inside, begin, end); }
+export function rmspropF64(w: usize, dw: usize, cache: usize, rate: f64, decay: f64, take: f64, eps: f64, inside: i32, begin: i32, end: i32): void { optim.rmsprop<f64>(w, dw, cache, rate, decay, take, eps, inside, begin, end); }
 export function adamF32(w: usize, dw: usize, m: usize, v: usize, rate: f64, beta1: f64, beta2: f64, eps: f64, correction1: f64, correction2: f64, shrink: f64, begin: i32, end: i32): void { optim.adam<f32>(w, dw, m, v, rate, beta1, beta2, eps, correction1, correction2, shrink, begin, end); }
 export function adamF64(w: usize, dw: usize, m: usize, v: usize, rate: f64, beta1: f64, beta2: f64, eps: f64, correction1: f64, correction2: f64, shrink: f64, begin: i32, end: i32): void { optim.adam<f64>(w, dw, m, v, rate, beta1, beta2, eps, correction1, correction2, shrink, begin, end); }
 
@@ -168,6 +170,23 @@ export function randomIntegersI32(out: usize, state: usize, low: f64, high: f64,
 export function randomIntegersF64(out: usize, state: usize, low: f64, high: f64, bits: i32, n: i32): void { random.randomIntegers<f64>(out, state, low, high, bits, n); }
 export function randomShuffle(x: usize, state: usize, rowBytes: i32, n: i32): void { random.randomShuffle(x, state, rowBytes, n); }
 export function randomPermutation(out: usize, state: usize, n: i32): void { random.randomPermutation(out, state, n); }
+
+// distance
+export function rowDistancesF32(out: usize, x: usize, train: usize, D: i32, begin: i32, end: i32): void { distance.rowDistances<f32>(out, x, train, D, begin, end); }
+export function rowDistancesF64(out: usize, x: usize, train: usize, D: i32, begin: i32, end: i32): void { distance.rowDistances<f64>(out, x, train, D, begin, end); }
+export function allDistancesF32(out: usize, x: usize, train: usize, N: i32, D: i32, begin: i32, end: i32): void { distance.allDistances<f32>(out, x, train, N, D, begin, end); }
+export function allDistancesF64(out: usize, x: usize, train: usize, N: i32, D: i32, begin: i32, end: i32): void { distance.allDistances<f64>(out, x, train, N, D, begin, end); }
+export function rowSquaresF32(y: usize, x: usize, D: i32, begin: i32, end: i32): void { distance.rowSquares<f32>(y, x, D, begin, end); }
+export function rowSquaresF64(y: usize, x: usize, D: i32, begin: i32, end: i32): void { distance.rowSquares<f64>(y, x, D, begin, end); }
+export function expandDistancesF32(dists: usize, x: usize, train: usize, xx: usize, tt: usize, N: i32, D: i32, begin: i32, end: i32): void { distance.expandDistances<f32>(dists, x, train, xx, tt, N, D, begin, end); }
+export function expandDistancesF64(dists: usize, x: usize, train: usize, xx: usize, tt: usize, N: i32, D: i32, begin: i32, end: i32): void { distance.expandDistances<f64>(dists, x, train, xx, tt, N, D, begin, end); }
+export function nearestF32(out: usize, x: usize, N: i32, k: i32, begin: i32, end: i32): void { distance.nearest<f32>(out, x, N, k, begin, end); }
+export function nearestF64(out: usize, x: usize, N: i32, k: i32, begin: i32, end: i32): void { distance.nearest<f64>(out, x, N, k, begin, end); }
+export function vote(out: usize, near: usize, labels: usize, counts: usize, classes: i32, stride: i32, k: i32, begin: i32, end: i32, thread: i32): void { distance.vote(out, near, labels, counts, classes, stride, k, begin, end, thread); }
+
+// linear
+export function linearLossNaiveF32(dW: usize, W: usize, X: usize, y: usize, scores: usize, hinge: i32, reg: f64, N: i32, D: i32, C: i32): f64 { return linear.linearLossNaive<f32>(dW, W, X, y, scores, hinge, reg, N, D, C); }
+export function linearLossNaiveF64(dW: usize, W: usize, X: usize, y: usize, scores: usize, hinge: i32, reg: f64, N: i32, D: i32, C: i32): f64 { return linear.linearLossNaive<f64>(dW, W, X, y, scores, hinge, reg, N, D, C); }
 
 // winograd: float32 only
 export function winogradRows(OW: i32): i32 { return winograd.winogradRows(OW); }

@@ -42,9 +42,12 @@ export function momentum<T>(
   }
 }
 
-/** cache = decay cache + (1 - decay) dw^2; w -= rate dw / (sqrt(cache) + eps). With decay 1 and take 1: AdaGrad (Duchi et al., 2011). */
+/**
+ * cache = decay cache + take dw^2; w -= rate dw / (sqrt(cache) + eps), or with `inside` rate dw / sqrt(cache + eps). take:
+ * 1 - decay, or with decay 1 and take 1 AdaGrad (Duchi et al., 2011).
+ */
 export function rmsprop<T>(
-  w: usize, dw: usize, cache: usize, rate: f64, decay: f64, take: f64, eps: f64, begin: i32, end: i32,
+  w: usize, dw: usize, cache: usize, rate: f64, decay: f64, take: f64, eps: f64, inside: i32, begin: i32, end: i32,
 ): void {
   const r = splat<T>(<T>rate);
   const d = splat<T>(<T>decay);
@@ -56,7 +59,8 @@ export function rmsprop<T>(
     const g = read<T>(dw + o, whole);
     const c = fma<T>(t, v128.mul<T>(g, g), v128.mul<T>(d, read<T>(cache + o, whole)));
     write<T>(cache + o, c, whole);
-    const move = v128.div<T>(v128.mul<T>(r, g), v128.add<T>(v128.sqrt<T>(c), s));
+    const root = inside ? v128.sqrt<T>(v128.add<T>(c, s)) : v128.add<T>(v128.sqrt<T>(c), s);
+    const move = v128.div<T>(v128.mul<T>(r, g), root);
     write<T>(w + o, v128.sub<T>(read<T>(w + o, whole), move), whole);
     o += stride<T>(whole);
   }

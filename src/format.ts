@@ -21,6 +21,20 @@ export function formatExponent(value: number): string {
   return `${Object.is(value, -0) ? '-' : ''}${digits}e${text}`;
 }
 
+/** The fewest digits that read back as the same number, as Python prints it. */
+export function formatShortest(value: number): string {
+  if (!Number.isFinite(value)) return notFinite(value);
+  const sign = Object.is(value, -0) ? '-' : '';
+  const [digits, power] = value.toExponential().split('e') as [string, string];
+  const exponent = Number(power);
+  if (exponent < -4 || exponent >= 16) {
+    return `${sign}${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+  }
+  // Between these JavaScript writes no exponent, save for small fractions.
+  const text = exponent < 0 ? value.toFixed(digits.replace(/\D/g, '').length - 1 - exponent) : String(value);
+  return `${sign}${text}${Number.isInteger(value) ? '.0' : ''}`;
+}
+
 function notFinite(value: number): string {
   if (Number.isNaN(value)) return 'nan';
   return value > 0 ? 'inf' : '-inf';

@@ -2,6 +2,37 @@
 
 export { add, div, exp, log, matmul, mul, relError, sqrt, sub } from './arithmetic.js';
 export { type AugmentOptions, augmentImages } from './augment.js';
+export {
+  type CrossValidateKnnOptions,
+  crossValidateKnn,
+  KNearestNeighbor,
+  type KnnPredictOptions,
+} from './classifiers/kNearestNeighbor.js';
+export {
+  type LinearClassifier,
+  LinearSVM,
+  type LinearTrainOptions,
+  type SaveOptions,
+  Softmax,
+  softmaxLossNaive,
+  softmaxLossVectorized,
+  svmLossNaive,
+  svmLossVectorized,
+} from './classifiers/linearClassifier.js';
+export {
+  ClassifierTrainer,
+  type ClassifierTrainerOptions,
+  initTwoLayerModel,
+  type LossFunction,
+  NeuralNet,
+  type NeuralNetOptions,
+  type NeuralNetTrainOptions,
+  type TrainerModel,
+  type TrainerResult,
+  type TrainingHistory,
+  type TwoLayerModel,
+  twoLayerNet,
+} from './classifiers/neuralNet.js';
 // data
 export {
   type Cifar10,
@@ -176,4 +207,5 @@ export {
   tensor,
   zeros,
 } from './tensor.js';
+export { timeFunction } from './timing.js';
 export { type GridOptions, type Pixels, toPixels, visualizeGrid } from './vis.js';

@@ -386,6 +386,62 @@ export function svmLoss(losses: Operand, dx: Operand, x: Operand, y: Operand, de
   launch('svmLoss', x, y.size, 1, 4 * x.size, losses, dx, x, y, delta, y.size, x.size / y.size);
 }
 
+/**
+ * Loss and gradient dW of a linear classifier by plain loops: W (D, C), X (N, D), y int32. scores: C float64 to work in.
+ */
+export function linearLossNaive(
+  dW: Operand,
+  W: Operand,
+  X: Operand,
+  y: Operand,
+  scores: Operand,
+  hinge: boolean,
+  reg: number,
+): number {
+  const [D, C] = W.shape as [number, number];
+  return call('linearLossNaive', W, dW, W, X, y, scores, hinge, reg, y.size, D, C);
+}
+
+// Distances: x (M, D), train (N, D), dists (M, N)
+
+/** All distances, pair by pair. */
+export function allDistances(dists: Operand, x: Operand, train: Operand): void {
+  const [M, N, D] = sizes(dists, x);
+  launch('allDistances', x, M, 1, M * N * D, dists, x, train, N, D);
+}
+
+/** out (N): distances of x (D) from every row of train. */
+export function rowDistances(out: Operand, x: Operand, train: Operand): void {
+  const D = x.size;
+  launch('rowDistances', x, out.size, LINE, out.size * D, out, x, train, D);
+}
+
+/** Distances by one matrix product. xx (M) and tt (N): room for the squares of the rows. */
+export function expandedDistances(dists: Operand, x: Operand, train: Operand, xx: Operand, tt: Operand): void {
+  const [M, N, D] = sizes(dists, x);
+  launch('rowSquares', x, M, LINE, M * D, xx, x, D);
+  launch('rowSquares', x, N, LINE, N * D, tt, train, D);
+  gemm(dists, x, train, M, N, D, { transB: true });
+  launch('expandDistances', x, M, 1, 2 * M * N, dists, x, train, xx, tt, N, D);
+}
+
+function sizes(dists: Operand, x: Operand): [M: number, N: number, D: number] {
+  const [M, N] = dists.shape as [number, number];
+  return [M, N, M === 0 ? 0 : x.size / M];
+}
+
+/** int32 near (M, k): positions of the k smallest of each row of dists, in order; equal ones by position. */
+export function nearest(near: Operand, dists: Operand): void {
+  const [M, N] = dists.shape as [number, number];
+  launch('nearest', dists, M, 1, 2 * M * N, near, dists, N, near.shape[1]);
+}
+
+/** int32 out (M): the most frequent of the labels, in [0, classes), of the first k of near; of equals the smallest. */
+export function vote(out: Operand, near: Operand, labels: Operand, classes: number, k: number): void {
+  const counts = heap().scratch('votes', 4 * classes * current().threads);
+  launch('vote', '', out.size, LINE, 2 * out.size * k, out, near, labels, counts, classes, near.shape[1], k);
+}
+
 // Update rules, in place on w
 
 export function sgd(w: Operand, dw: Operand, rate: number): void {
@@ -403,14 +459,18 @@ export function momentum(
   each('momentum', 2, w, dw, velocity, rate, mu, nesterov);
 }
 
+export interface RmspropNumbers {
+  rate: number;
+  keep: number;
+  take: number;
+  eps: number;
+  /** eps goes into the root instead of behind it. */
+  inside?: boolean;
+}
+
 /** cache = keep cache + take dw^2; w -= rate dw / (sqrt(cache) + eps): RMSProp, and AdaGrad with keep = take = 1. */
-export function rmsprop(
-  w: Operand,
-  dw: Operand,
-  cached: Operand,
-  { rate, keep, take, eps }: { rate: number; keep: number; take: number; eps: number },
-): void {
-  each('rmsprop', 4, w, dw, cached, rate, keep, take, eps);
+export function rmsprop(w: Operand, dw: Operand, cached: Operand, n: RmspropNumbers): void {
+  each('rmsprop', 4, w, dw, cached, n.rate, n.keep, n.take, n.eps, n.inside);
 }
 
 export interface AdamNumbers {
