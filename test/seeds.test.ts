@@ -58,6 +58,8 @@ function scaled(draw: lw.Tensor, { mul = 1, add = 0 }: Fields): lw.Tensor {
 }
 
 const models: Record<string, (args: Fields) => lw.Network> = {
+  TwoLayerNetC147: ({ D, H, C, std }) =>
+    new lw.NeuralNet(D as number, H as number, C as number, { std: std as number, ...float64 }),
   TwoLayerNet: (args) => new lw.TwoLayerNet({ ...camelled(args), ...float64 }),
   FullyConnectedNet: ({ hidden_dims: dims, ...args }) =>
     new lw.FullyConnectedNet(dims as number[], { ...camelled(args), ...float64 }),
@@ -182,12 +184,22 @@ function callLayer(name: string, args: Fields): Outputs {
   };
 }
 
-function modelLoss({ model, X, y, ...rest }: Fields): Outputs {
-  expect(Object.keys(rest), 'arguments of model_loss').toEqual([]);
-  const net = model as lw.Network;
-  if (y === undefined) return { scores: net.loss(X as lw.Tensor) };
-  const [value, grads] = net.loss(X as lw.Tensor, y as lw.Tensor);
+function lossOutputs(result: lw.Tensor | [number, Record<string, lw.Tensor>]): Outputs {
+  if (result instanceof lw.Tensor) return { scores: result };
+  const [value, grads] = result;
   return { loss: value, ...Object.fromEntries(Object.entries(grads).map(([name, g]) => [`grads.${name}`, g])) };
+}
+
+/** reg: of the net in one piece; other models have it as a property. */
+function modelLoss({ model, X, y, reg, ...rest }: Fields): Outputs {
+  expect(Object.keys(rest), 'arguments of model_loss').toEqual([]);
+  if (model instanceof lw.NeuralNet) return lossOutputs(model.loss(X as lw.Tensor, y as lw.Tensor, reg as number));
+  expect(reg).toBeUndefined();
+  return lossOutputs((model as lw.Network).loss(X as lw.Tensor, y as lw.Tensor | undefined));
+}
+
+function twoLayerNet({ X, model, y, reg }: Fields): Outputs {
+  return lossOutputs(lw.twoLayerNet(X as lw.Tensor, model as lw.TwoLayerModel, y as lw.Tensor, reg as number));
 }
 
 /** err.name: the course's relative error of numeric against analytic gradients, both by the library. */
@@ -198,10 +210,12 @@ function gradcheck({ of, args, wrt, h }: Fields): Outputs {
   for (const name of wrt as string[]) {
     let numeric: lw.Tensor;
     let analytic: unknown;
-    if (of === 'model_loss') {
-      const parameter = (fields.model as lw.Network).params[name];
-      analytic = modelLoss(fields)[`grads.${name}`];
-      numeric = lw.evalNumericalGradient(() => modelLoss(fields).loss as number, parameter, step);
+    const whole = { model_loss: modelLoss, two_layer_net: twoLayerNet }[of as string];
+    if (whole) {
+      const model = fields.model as lw.Network | Record<string, lw.Tensor>;
+      const parameter = (model instanceof lw.Network ? model.params : model)[name];
+      analytic = whole(fields)[`grads.${name}`];
+      numeric = lw.evalNumericalGradient(() => whole(fields).loss as number, parameter, step);
     } else {
       const { forward } = layers[of as string];
       const x = fields[name] as lw.Tensor;
@@ -263,14 +277,97 @@ async function solverPlan({ N, ...options }: Fields): Promise<Outputs> {
 function initialLoss({ weight_shapes: shapes, weight_scale: scale, reg, factor, num_classes: C }: Fields): Outputs {
   const weights = (shapes as number[][]).reduce((sum, [m, n]) => sum + m * n, 0);
   const centre = Math.log(C as number) + (factor as number) * (reg as number) * (scale as number) ** 2 * weights;
-  const [inputDim, ...rest] = (shapes as number[][]).map(([m]) => m);
-  expect((shapes as number[][]).map(([, n]) => n)).toEqual([...rest, C]);
-  expect(factor).toBe(0.5);
-  const options = { inputDim, numClasses: C as number, weightScale: scale as number, reg: reg as number, ...float64 };
   lw.random.seed(231);
-  const model = new lw.FullyConnectedNet(rest, options);
-  const [seeded] = model.loss(lw.random.randn(20, inputDim), lw.random.randint(0, C as number, 20));
-  return { centre, seeded };
+  return { centre, seeded: untrained(shapes as number[][], scale as number, reg as number, factor, C as number) };
+}
+
+/** The loss of the untrained model whose weights have these shapes. factor: of the regularisation. */
+function untrained(shapes: number[][], scale: number, reg: number, factor: unknown, C: number): number {
+  const labels = () => lw.random.randint(0, C, 20);
+  const inputs = shapes.map(([m]) => m);
+  const outputs = shapes.map(([, n]) => n);
+  if (factor === 1) {
+    expect([shapes.length, outputs[0], scale]).toEqual([1, C, 0.001]);
+    const y = lw.tensor(Array.from({ length: 20 }, (_, i) => i % C));
+    const classifier = new lw.Softmax();
+    return classifier.train(lw.random.randn(20, inputs[0]), y, { reg, numIters: 1 })[0];
+  }
+  expect(factor).toBe(0.5);
+  if (outputs.at(-1) !== C) {
+    const [[H, D], [last]] = shapes;
+    expect([last, outputs[1]]).toEqual([C, H]);
+    const net = new lw.NeuralNet(D, H, C, { std: scale, ...float64 });
+    return net.loss(lw.random.randn(20, D), labels(), reg)[0];
+  }
+  const [inputDim, ...rest] = inputs;
+  expect(outputs).toEqual([...rest, C]);
+  const model = new lw.FullyConnectedNet(rest, { inputDim, numClasses: C, weightScale: scale, reg, ...float64 });
+  return model.loss(lw.random.randn(20, inputDim), labels())[0];
+}
+
+function classifierTrainer({ X, y, X_val, y_val, model, eps, eps_inside_sqrt, ...rest }: Fields): Outputs {
+  const options: Fields = {
+    ...camelled(rest),
+    ...(eps === undefined ? {} : { epsilon: eps, epsilonInside: eps_inside_sqrt }),
+  };
+  const [train, val] = [
+    [X, y],
+    [X_val, y_val],
+  ] as [lw.Tensor, lw.Tensor][];
+  const trainer = new lw.ClassifierTrainer();
+  const { lossHistory } = trainer.train(...train, ...val, model as lw.TwoLayerModel, lw.twoLayerNet, options);
+  return { loss_history: lossHistory, final_loss: lossHistory.at(-1) };
+}
+
+/** When a trainer steps, and what it prints: one with next to nothing to learn, on N examples. */
+function trainerPlan({ N, ...rest }: Fields): Outputs {
+  const lines: string[] = [];
+  const options = { ...camelled(rest), verbose: true, log: (line: string) => void lines.push(line) };
+  const X = lw.zeros([N as number, 1], float64);
+  const XVal = lw.zeros([3, 1], float64);
+  const model = lw.initTwoLayerModel(1, 1, 2, float64);
+  const trainer = new lw.ClassifierTrainer();
+  const y = new Int32Array(N as number);
+  const { lossHistory } = trainer.train(X, y, XVal, [0, 1, 1], model, lw.twoLayerNet, options);
+  const starts = lines.filter((line) => formats.trainer_start.test(line));
+  const epochs = lines.filter((line) => formats.trainer_epoch.test(line));
+  expect(lines.at(-1)).toMatch(formats.trainer_end);
+  expect(lines.length).toBe(starts.length + epochs.length + 1);
+  return {
+    num_iterations: lossHistory.length,
+    starting_lines: starts.length,
+    last_starting: Number(/\d+/.exec(starts.at(-1) as string)?.[0]),
+    lr: epochs.map((line) => line.split('lr ')[1]),
+  };
+}
+
+function c147Train({ model, X, y, X_val, y_val, ...rest }: Fields): Outputs {
+  const net = model as lw.NeuralNet;
+  const [train, val] = [
+    [X, y],
+    [X_val, y_val],
+  ] as [lw.Tensor, lw.Tensor][];
+  const { lossHistory } = net.train(...train, ...val, camelled(rest));
+  return { loss_history: lossHistory, final_loss: lossHistory.at(-1) };
+}
+
+/** At which steps the net in one piece measures its accuracy: it predicts the validation set then. */
+function c147Plan({ N, ...rest }: Fields): Outputs {
+  const net = new lw.NeuralNet(1, 1, 2, float64);
+  const steps = vi.spyOn(net, 'lossAndGradients');
+  const checked: number[] = [];
+  const predict = net.predict.bind(net);
+  vi.spyOn(net, 'predict').mockImplementation((X) => {
+    checked.push(steps.mock.calls.length - 1);
+    return predict(X);
+  });
+  const lines: string[] = [];
+  const options = { ...camelled(rest), verbose: true, log: (line: string) => void lines.push(line) };
+  const X = lw.zeros([N as number, 1], float64);
+  const { valAccHistory, trainAccHistory } = net.train(X, new Int32Array(N as number), [[0]], [1], options);
+  expect(trainAccHistory.length).toBe(valAccHistory.length);
+  for (const line of lines) expect(line).toMatch(/^iteration \d+00 \/ \d+: loss [\d.]+$|^iteration 0 /);
+  return { evaluated_at: checked, entries: valAccHistory.length };
 }
 
 function featureDim({ H, W, nbin }: Fields): Outputs {
@@ -300,11 +397,23 @@ type Call = (args: Fields) => Outputs | Promise<Outputs>;
 const calls: Record<string, Call> = {
   ...Object.fromEntries(Object.keys(layers).map((name) => [name, (args: Fields) => callLayer(name, args)])),
   model_loss: modelLoss,
+  two_layer_net: twoLayerNet,
   gradcheck,
   update,
   init_std: initStd,
   solver_plan: solverPlan,
   initial_loss: initialLoss,
+  classifier_trainer: classifierTrainer,
+  trainer_plan: trainerPlan,
+  c147_train: c147Train,
+  c147_plan: c147Plan,
+  pow10_grid: ({ start, stop, step }) => {
+    // 10^-x = e^((n - x) ln 10) / 10^n with n the integer next to x. The engines' own powers are off by some 1e-15.
+    const x = lw.arange(start as number, stop as number, step as number, float64);
+    const n = lw.tensor(Float64Array.from(x.data, Math.round));
+    const powers = lw.tensor(Float64Array.from(n.data, (k) => Number(`1e${k}`)));
+    return { values: lw.div(lw.exp(lw.mul(lw.sub(n, x), Math.LN10)), powers) };
+  },
   arange: ({ start, stop, step }) => ({ values: lw.arange(start as number, stop as number, step as number, float64) }),
   constant: (args) => args,
   feature_dim: featureDim,
@@ -434,6 +543,7 @@ describe('the walk itself', () => {
     expect(() => check({ loss: 1 }, e)).toThrow(/no output 'out' among loss/);
     expect(() => check({ out: 1 }, { ...e, metric: 'nearly' })).toThrow(/no metric 'nearly'/);
     expect(() => modelLoss({ model: 1, X: 1, reg: 0.1 })).toThrow();
+    expect(() => modelLoss({ model: 1, X: 1, rate: 0.1 })).toThrow();
   });
 
   test('and for what does not fit', () => {
@@ -460,12 +570,13 @@ describe('the walk itself', () => {
 
   test('knows how many cases there are', () => {
     expect(Object.fromEntries(kinds.map(([kind, list]) => [kind, list.length]))).toEqual({
-      exact: 15,
-      gradcheck: 9,
-      statistical: 10,
-      derived: 2,
+      exact: 22,
+      gradcheck: 11,
+      statistical: 17,
+      derived: 4,
+      bug: 1,
       property: 1,
-      structural: 14,
+      structural: 18,
     });
     expect(new Set(cases.map((c) => c.id)).size).toBe(cases.length);
   });
