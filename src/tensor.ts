@@ -512,7 +512,10 @@ export function ones(shape: number | readonly number[], options: TensorOptions =
   return uniform('ones', shape, 1, options);
 }
 
-/** start, start + step, … below stop; one argument counts from 0. dtype: int32 when all are integers, else the default. */
+/**
+ * start, start + step, … below stop; one argument counts from 0. dtype: int32 when all are integers, else the default. As
+ * NumPy does it, all steps are that from start to start + step, rounding included.
+ */
 export function arange(...range: (number | TensorOptions)[]): Tensor {
   const options = (typeof range.at(-1) === 'object' ? range.pop() : {}) as TensorOptions;
   checkOptions('arange', options, ['dtype']);
@@ -531,7 +534,8 @@ export function arange(...range: (number | TensorOptions)[]): Tensor {
   const length = Math.max(0, Math.ceil((bounds[1] - bounds[0]) / bounds[2]));
   const made = empty([length], checkDType('arange', dtype));
   const { data } = made;
-  for (let i = 0; i < length; i++) data[i] = bounds[0] + i * bounds[2];
+  const delta = bounds[0] + bounds[2] - bounds[0];
+  for (let i = 0; i < length; i++) data[i] = bounds[0] + i * delta;
   return made;
 }
 
