@@ -30,9 +30,8 @@ export function formatShortest(value: number): string {
   if (exponent < -4 || exponent >= 16) {
     return `${sign}${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
   }
-  // Between these JavaScript writes no exponent, save for small fractions.
-  const text = exponent < 0 ? value.toFixed(digits.replace(/\D/g, '').length - 1 - exponent) : String(value);
-  return `${sign}${text}${Number.isInteger(value) ? '.0' : ''}`;
+  // In this range JavaScript writes no exponent either.
+  return `${sign}${value}${Number.isInteger(value) ? '.0' : ''}`;
 }
 
 function notFinite(value: number): string {

@@ -199,6 +199,7 @@ export {
   type DType,
   full,
   getDefaultDType,
+  type Indices,
   linspace,
   type Nested,
   ones,

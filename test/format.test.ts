@@ -1,6 +1,6 @@
-// Numbers as C's printf writes them.
+// Numbers as C's printf and Python write them.
 import { expect, test } from 'vitest';
-import { formatExponent, formatFixed } from '../src/format.js';
+import { formatExponent, formatFixed, formatShortest } from '../src/format.js';
 
 test('%f has six decimals', () => {
   expect(formatFixed(2.30406)).toBe('2.304060');
@@ -34,4 +34,27 @@ test('%e has six decimals and an exponent of two digits or more', () => {
   expect(formatExponent(1e-300)).toBe('1.000000e-300');
   expect(formatExponent(9.9999999)).toBe('1.000000e+01');
   expect(formatExponent(Number.NaN)).toBe('nan');
+});
+
+test('the shortest form as Python prints it', () => {
+  const forms: [number, string][] = [
+    [2.302757518613176, '2.302757518613176'],
+    [0.1 + 0.2, '0.30000000000000004'],
+    [1, '1.0'],
+    [0, '0.0'],
+    [-0, '-0.0'],
+    [-250, '-250.0'],
+    [0.0001, '0.0001'],
+    [0.00012345, '0.00012345'],
+    [-0.00001, '-1e-05'],
+    [1.5e-7, '1.5e-07'],
+    [2.5e-120, '2.5e-120'],
+    [123456789012345.6, '123456789012345.6'],
+    [1e15, '1000000000000000.0'],
+    [1e16, '1e+16'],
+    [1.25e100, '1.25e+100'],
+    [Number.NaN, 'nan'],
+    [Number.NEGATIVE_INFINITY, '-inf'],
+  ];
+  for (const [value, text] of forms) expect(formatShortest(value)).toBe(text);
 });

@@ -11,7 +11,7 @@ const losses: Record<string, { hinge: boolean; naive: Loss; vectorized: Loss }> 
   svm: { hinge: true, naive: lw.svmLossNaive, vectorized: lw.svmLossVectorized },
 };
 const kinds = Object.entries(losses);
-const classifiers = { softmax: lw.Softmax, svm: lw.LinearSVM };
+const classifiers = { softmax: lw.Softmax, svm: lw.LinearSVM as unknown as typeof lw.Softmax };
 
 /** Loss and gradient in float64 by the definition. */
 function reference(hinge: boolean, W: Float64Array, x: Float64Array, y: number[], D: number, C: number, reg: number) {
@@ -21,7 +21,7 @@ function reference(hinge: boolean, W: Float64Array, x: Float64Array, y: number[]
   for (let i = 0; i < N; i++) {
     const row = x.subarray(i * D, (i + 1) * D);
     const scores = Array.from({ length: C }, (_, c) => row.reduce((sum, v, d) => sum + v * W[d * C + c], 0));
-    const slopes = scores.map((s, c) => (hinge && c !== y[i] && s - scores[y[i]] + 1 > 0 ? 1 : 0));
+    const slopes: number[] = scores.map((s, c) => (hinge && c !== y[i] && s - scores[y[i]] + 1 > 0 ? 1 : 0));
     if (hinge) {
       loss += scores.reduce((sum, s, c) => sum + slopes[c] * (s - scores[y[i]] + 1), 0) / N;
       slopes[y[i]] = -slopes.reduce((a, b) => a + b, 0);
@@ -36,7 +36,7 @@ function reference(hinge: boolean, W: Float64Array, x: Float64Array, y: number[]
   return { loss, dW };
 }
 
-describe.each(kinds)('%s loss', (_name, { hinge, naive, vectorized }) => {
+describe.each(kinds)('%s loss', (name, { hinge, naive, vectorized }) => {
   test.each(floats)('%s: both ways against plain loops', (dtype) => {
     const tolerance = dtype === 'float32' ? 2e-5 : 1e-13;
     for (const [N, D, C, reg] of [
@@ -93,7 +93,9 @@ describe.each(kinds)('%s loss', (_name, { hinge, naive, vectorized }) => {
         expectClose(dW.data, [1, -1], 1e-12, 'dW');
         expect(compute(W, [[1], [-1]], [0, 1])[0]).toBe(0);
         const pixels = lw.tensor([3, 250], { shape: [2, 1, 1], dtype: 'int32' });
-        expect(compute(W, pixels, [1, 1], 0)).toEqual(compute(W, pixels.astype('float64'), [1, 1], 0).map((v) => (typeof v === 'number' ? v : expect.anything())));
+        expect(compute(W, pixels, [1, 1], 0)).toEqual(
+          compute(W, pixels.astype('float64'), [1, 1], 0).map((v) => (typeof v === 'number' ? v : expect.anything())),
+        );
       }
     });
     expect(live()).toBe(before);
@@ -102,9 +104,16 @@ describe.each(kinds)('%s loss', (_name, { hinge, naive, vectorized }) => {
   test('refused, with nothing changed', () => {
     const W = lw.ones([3, 2]);
     const X = [[1, 2, 3]];
-    const where = naive.name;
-    const run = (...args: unknown[]) => () => (naive as (...args: unknown[]) => unknown)(...args);
-    expectRefused(run([[1]], X, [0]), lw.DTypeError, `${where}: W must be a tensor, got [[1]]; make one with tensor(…)`);
+    const where = `${name}LossNaive`;
+    const run =
+      (...args: unknown[]) =>
+      () =>
+        (naive as (...args: unknown[]) => unknown)(...args);
+    expectRefused(
+      run([[1]], X, [0]),
+      lw.DTypeError,
+      `${where}: W must be a tensor, got [[1]]; make one with tensor(…)`,
+    );
     const flat = lw.ones(3);
     expectRefused(run(flat, X, [0]), lw.ShapeError, `${where}: W must be a matrix (D, C), got (3,)`);
     const rule = `${where}: X must be (N, …) with 3 numbers for each example, got (1, 2); W is (3, 2)`;
@@ -133,11 +142,21 @@ describe.each(Object.entries(classifiers))('the %s classifier', (name, Classifie
       const got = classifier.train(X, y, options);
 
       const same = new lw.RandomState(7);
-      let W = Float64Array.from(same.randn(D, C).data, (v) => (dtype === 'float32' ? Math.fround(0.001 * v) : 0.001 * v));
+      let W = Float64Array.from(same.randn(D, C).data, (v) =>
+        dtype === 'float32' ? Math.fround(0.001 * v) : 0.001 * v,
+      );
       const wanted = Array.from({ length: 12 }, () => {
         const rows = Array.from(same.choice(N, batchSize).data);
         const x = Float64Array.from(rows.flatMap((i) => Array.from(X.rows(i, i + 1).data)));
-        const step = reference(hinge, W, x, rows.map((i) => y.data[i]), D, C, 0.05);
+        const step = reference(
+          hinge,
+          W,
+          x,
+          rows.map((i) => y.data[i]),
+          D,
+          C,
+          0.05,
+        );
         W = W.map((w, i) => w - 0.1 * step.dW[i]);
         return step.loss;
       });
@@ -269,7 +288,7 @@ describe.each(Object.entries(classifiers))('the %s classifier', (name, Classifie
       expect(firstDifference(bits(again.W as lw.Tensor), bits(classifier.W as lw.Tensor))).toBe(-1);
       again.dispose();
       expectRefused(() => Classifier.fromBytes(bytes.subarray(0, 70)), lw.DataError, /fromBytes/);
-      const Other = hinge ? lw.Softmax : lw.LinearSVM;
+      const Other = classifiers[hinge ? 'softmax' : 'svm'];
       const kind = `fromBytes: checkpoint: expected kind 'linear ${hinge ? 'softmax' : 'svm'}' at byte 16, got 'linear ${name}'`;
       expectRefused(() => Other.fromBytes(bytes), lw.DataError, kind);
     }
@@ -282,8 +301,10 @@ describe.each(Object.entries(classifiers))('the %s classifier', (name, Classifie
     const classifier = new Classifier();
     const random = new lw.RandomState(1);
     const state = random.getState();
-    const train = (options: object, X: unknown = [[1, 2]], y: unknown = [0]) => () =>
-      classifier.train(X as lw.Nested, y as number[], { random, ...options });
+    const train =
+      (options: object, X: unknown = [[1, 2]], y: unknown = [0]) =>
+      () =>
+        classifier.train(X as lw.Nested, y as number[], { random, ...options });
     expectRefused(train({ learning_rate: 1 }), lw.OptionError, /did you mean 'learningRate'/);
     const range = 'must be a finite number in [0, Infinity)';
     expectRefused(train({ learningRate: -1 }), lw.ValueError, `train: learningRate ${range}, got -1`);
