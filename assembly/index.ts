@@ -16,6 +16,7 @@ import * as data from './data';
 import * as augment from './augment';
 import * as distance from './distance';
 import * as linear from './linear';
+import * as thin from './thin';
 import * as random from './random';
 import * as winograd from './winograd';
 import * as winograd1d from './winograd1d';
@@ -183,6 +184,10 @@ export function expandDistancesF64(dists: usize, x: usize, train: usize, xx: usi
 export function nearestF32(out: usize, x: usize, N: i32, k: i32, begin: i32, end: i32): void { distance.nearest<f32>(out, x, N, k, begin, end); }
 export function nearestF64(out: usize, x: usize, N: i32, k: i32, begin: i32, end: i32): void { distance.nearest<f64>(out, x, N, k, begin, end); }
 export function vote(out: usize, near: usize, labels: usize, counts: usize, classes: i32, stride: i32, k: i32, begin: i32, end: i32, thread: i32): void { distance.vote(out, near, labels, counts, classes, stride, k, begin, end, thread); }
+
+// thin: float32 only
+export function thinPack(to: usize, B: usize, N: i32, begin: i32, end: i32): void { thin.thinPack(to, B, N, begin, end); }
+export function thinProduct(C: usize, A: usize, packed: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, begin: i32, end: i32): void { thin.thinProduct(C, A, packed, M, N, K, rsA, csA, begin, end); }
 
 // linear
 export function linearLossNaiveF32(dW: usize, W: usize, X: usize, y: usize, scores: usize, hinge: i32, reg: f64, N: i32, D: i32, C: i32): f64 { return linear.linearLossNaive<f32>(dW, W, X, y, scores, hinge, reg, N, D, C); }

@@ -402,6 +402,22 @@ export function linearLossNaive(
   return call('linearLossNaive', W, dW, W, X, y, scores, hinge, reg, y.size, D, C);
 }
 
+/** As in assembly/thin.ts: most columns, and the rows that are computed together. */
+const THIN = 12;
+const THIN_ROWS = 3;
+
+/** C (M, N) = A (M, K) B (K, N), or with A stored as (K, M), the fastest way if B has few columns. */
+export function thinProduct(C: Operand, A: Operand, B: Operand, M: number, N: number, K: number, transA = false): void {
+  if (N > THIN || C.dtype !== 'float32' || !current().fused) {
+    gemm(C, A, B, M, N, K, { transA });
+    return;
+  }
+  const packed = heap().scratch('thin', K * THIN * itemBytes(C));
+  launch('thinPack', '', K, LINE, K * THIN, packed, B, N);
+  const units = Math.ceil(M / THIN_ROWS);
+  launch('thinProduct', '', units, 1, M * N * K, C, A, packed, M, N, K, transA ? 1 : K, transA ? M : 1);
+}
+
 // Distances: x (M, D), train (N, D), dists (M, N)
 
 /** All distances, pair by pair. */

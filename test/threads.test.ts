@@ -150,6 +150,24 @@ const workloads: Record<string, (dtype: 'float32' | 'float64') => Results> = {
     const fns = [lw.hogFeature, lw.features.hsv({ nbin: 25 }), (image: lw.Tensor) => image.reshape(-1, 3).mean(0)];
     return { all: lw.extractFeatures(images, fns), whole: lw.extractFeatures(images.astype('int32'), fns) };
   },
+  classifiers: (dtype) => {
+    const [train, x] = [random([203, 307], dtype, 1), random([61, 307], dtype, 2)];
+    const y = Int32Array.from({ length: 203 }, (_, i) => (i * 7) % 11);
+    const knn = new lw.KNearestNeighbor();
+    knn.train(train, y);
+    const dists = [knn.computeDistancesNoLoops(x), knn.computeDistancesOneLoop(x), knn.computeDistancesTwoLoops(x)];
+    const labels = [1, 7, 100].map((k) => knn.predictLabels(dists[0], k));
+    knn.dispose();
+    const linear = [lw.Softmax, lw.LinearSVM].flatMap((Classifier) => {
+      const classifier = new Classifier();
+      const options = { numIters: 3, learningRate: 0.1, reg: 0.1, random: new lw.RandomState(1) };
+      const losses = classifier.train(train, y, options);
+      const results = [...losses, (classifier.W as lw.Tensor).clone(), classifier.predict(x)];
+      classifier.dispose();
+      return results;
+    });
+    return { dists, labels, linear };
+  },
   'update rules': (dtype) => {
     const n = 60_011;
     const dw = random([n], dtype, 2);

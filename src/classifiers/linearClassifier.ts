@@ -56,7 +56,7 @@ function vectorized(kind: Kind): (W: Tensor, x: Tensor, labels: Tensor, reg: num
     const N = labels.size;
     const [D, C] = W.shape as [number, number];
     const scores = empty([N, C], W.dtype);
-    kernels.gemm(scores, x, W, N, C, D);
+    kernels.thinProduct(scores, x, W, N, C, D);
     const losses = empty([N], 'float64');
     const slopes = empty([N, C], W.dtype);
     if (kind === 'svm') kernels.svmLoss(losses, slopes, scores, labels, 1);
@@ -64,7 +64,7 @@ function vectorized(kind: Kind): (W: Tensor, x: Tensor, labels: Tensor, reg: num
     const data = kernels.sumF64(losses) / N;
     for (const t of [scores, losses]) t.dispose();
     const dW = empty([D, C], W.dtype);
-    kernels.gemm(dW, x, slopes, D, C, N, { transA: true });
+    kernels.thinProduct(dW, x, slopes, D, C, N, true);
     slopes.dispose();
     if (reg === 0) return [data, dW];
     const partials = empty([kernels.decayPartials(W)], 'float64');
@@ -226,7 +226,7 @@ export abstract class LinearClassifier {
       const x = checkExamples(where, 'X', X, floatTypeOf(W), D, this.#shapeText());
       const N = x.shape[0] as number;
       const scores = empty([N, C], W.dtype);
-      kernels.gemm(scores, x, W, N, C, D);
+      kernels.thinProduct(scores, x, W, N, C, D);
       const labels = empty([N], 'int32');
       kernels.argmax(labels, scores, C, 1);
       return labels;

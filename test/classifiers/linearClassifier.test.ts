@@ -45,6 +45,12 @@ describe.each(kinds)('%s loss', (name, { hinge, naive, vectorized }) => {
       [5, 4, 3, 0],
       [7, 33, 10, 0.1],
       [40, 129, 17, 2],
+      [8, 100, 12, 0.1],
+      [9, 41, 13, 0.1],
+      [10, 65, 5, 0.1],
+      [11, 66, 8, 0.1],
+      [12, 7, 9, 0.1],
+      [13, 5, 11, 0.1],
     ]) {
       const next = uniforms(N * D + C);
       const [W, x] = [values(D * C, next), values(N * D, next)];
