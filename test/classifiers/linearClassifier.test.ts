@@ -303,6 +303,13 @@ describe.each(Object.entries(classifiers))('the %s classifier', (name, Classifie
     expectRefused(() => classifier.toBytes(), lw.RuntimeError, /toBytes/);
   });
 
+  test.runIf(typeof document !== 'undefined')('pages have no files', async () => {
+    const classifier = new Classifier();
+    const save = 'save: browsers have no files; keep the bytes of toBytes() instead';
+    await expect(classifier.save('softmax')).rejects.toThrow(save);
+    await expect(classifier.load('softmax')).rejects.toThrow('load: browsers have no files; use fromBytes() instead');
+  });
+
   test('refused, with nothing changed', () => {
     const classifier = new Classifier();
     const random = new lw.RandomState(1);
