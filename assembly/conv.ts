@@ -9,7 +9,7 @@
  * A `Geometry` is an array of int32 written by TypeScript; see the indices below.
  */
 import { KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
-import { ACCUMULATE, anyTile, blockDepth, blockFlags, packRows, ROW_BIAS } from './gemm';
+import { ACCUMULATE, anyTile, blockDepth, blockFlags, gemm, packRows, ROW_BIAS } from './gemm';
 import { at, fma, lanes, storeTransposed, sumLanes, zero } from './lanes';
 
 /** Places in a Geometry. padTop and padLeft are the borders before the image; after it as much as positions need. */
@@ -606,11 +606,34 @@ export function flipFilters<T>(to: usize, w: usize, F: i32, C: i32, taps: i32): 
     }
 }
 
+/** Bytes of scratch of one thread for convScatter: the columns of one image, and what gemm needs. */
+export function convScatterScratch<T>(geometry: usize): i32 {
+  const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
+  const columns = <i32>at<T>(K * g(geometry, G_OH) * g(geometry, G_OW)) + 63;
+  return (columns & ~63) + <i32>at<T>(KC * (NC + NR<T>())) + <i32>THREAD_SCRATCH_BYTES;
+}
+
 /**
- * dx of one image from its columns dcol (K, P): each is added to where its patch came from. The way for strides above 1
- * and few channels, where turning the convolution round wastes work.
+ * dx of images [begin, end) by way of columns w' dout, each added to where its patch came from: for strides above 1, few
+ * channels or wide borders, where turning the convolution round would mostly multiply zeros.
  */
-export function scatterPatches<T>(dx: usize, dcol: usize, geometry: usize): void {
+export function convScatter<T>(
+  dx: usize, dout: usize, w: usize, geometry: usize, scratch: usize, begin: i32, end: i32, thread: i32,
+): void {
+  scratch += <usize>convScatterScratch<T>(geometry) * thread;
+  const F = g(geometry, G_F);
+  const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
+  const P = g(geometry, G_OH) * g(geometry, G_OW);
+  const imageBytes = at<T>(g(geometry, G_C) * g(geometry, G_H) * g(geometry, G_W));
+  const own = scratch + ((at<T>(K * P) + 63) & ~63);
+  for (let n = begin; n < end; n++) {
+    gemm<T>(scratch, w, dout + at<T>(F * P) * n, 0, K, P, F, 1, K, P, 1, P, 0, own);
+    scatterPatches<T>(dx + imageBytes * n, scratch, geometry);
+  }
+}
+
+/** dx of one image from its columns dcol (K, P). */
+function scatterPatches<T>(dx: usize, dcol: usize, geometry: usize): void {
   const C = g(geometry, G_C);
   const H = g(geometry, G_H);
   const W = g(geometry, G_W);

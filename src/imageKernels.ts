@@ -2,7 +2,7 @@
  * The kernels of convolution, pooling, spatial normalisation and augmentation: as kernels.ts, for images (N, C, H, W).
  * Which way a convolution goes is decided here. Those of features take images (N, H, W, C).
  */
-import { call, gemm, itemBytes, launch, type Operand, slice } from './kernels.js';
+import { call, itemBytes, launch, type Operand } from './kernels.js';
 import { heap } from './memory.js';
 import { current } from './runtime/index.js';
 
@@ -196,20 +196,11 @@ export function convInputGradient(dx: Operand, dout: Operand, w: Operand, s: Con
   }
 }
 
-/**
- * dx by way of columns, image by image: for strides above 1, few channels or wide borders, where turning the
- * convolution round would mostly multiply zeros.
- */
+/** dx by way of columns: see convScatter in assembly/conv.ts. */
 function scatterInputGradient(dx: Operand, dout: Operand, w: Operand, s: ConvSizes): void {
-  const K = s.C * s.HH * s.WW;
-  const P = s.OH * s.OW;
-  const address = heap().scratch('conv columns', K * P * itemBytes(w));
-  const columns: Operand = { address, dtype: w.dtype, size: K * P, shape: [K, P] };
-  for (let n = 0; n < s.N; n++) {
-    gemm(columns, w, slice(dout, n * s.F * P, s.F * P), K, P, s.F, { transA: true });
-    const image = slice(dx, n * s.C * s.H * s.W, s.C * s.H * s.W);
-    call('scatterPatches', w, image, columns, geometry(s));
-  }
+  const at = geometry(s);
+  const scratch = threadScratch('conv', call('convScatterScratch', w, at));
+  launch('convScatter', w, s.N, 1, costOf(s), dx, dout, w, at, scratch);
 }
 
 /** Tiles of a block of the filter gradient: the depth of its products. */
