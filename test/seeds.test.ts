@@ -90,11 +90,17 @@ const operations: Record<string, Operation> = {
   },
   choice: (f) => lw.random.choice(f.n as number, shapeOf(f), (f.replace as boolean) ?? true, f.p as number[]),
   permutation: (f) => lw.random.permutation(f.n as number),
-  pixels: (f) =>
-    lw.tensor(
-      Uint8Array.from(atob(f.base64 as string), (c) => c.charCodeAt(0)),
-      { ...float64, shape: shapeOf(f) },
-    ),
+  /** Three images (32, 32, 3) of waves and edges, in whole numbers. */
+  pattern: () => {
+    const pixel = (n: number, i: number, j: number, k: number) =>
+      (i * i * (n + 1) + 3 * j * (n + 2) + i * j * k + 40 * k) % 256;
+    const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
+    const rows = (n: number, i: number) => upTo(32).map((j) => upTo(3).map((k) => pixel(n, i, j, k)));
+    return lw.tensor(
+      upTo(3).map((n) => upTo(32).map((i) => rows(n, i))),
+      float64,
+    );
+  },
   shuffle: (f, variables) => lw.random.shuffle(variables.get(f.of as string) as lw.Tensor),
   model: (f) => {
     const make = models[f.class as string];
