@@ -35,23 +35,38 @@ function addMoments<T>(sums: usize, x: usize, P: i32, shift: T): void {
   store<f64>(sums, load<f64>(sums, 8) + square, 8);
 }
 
-/** Sums of d and d * (x - mean) over one plane, where d is dout, or 0 where the ReLU output y is not positive. */
-function addProducts<T>(sums: usize, dout: usize, x: usize, y: usize, P: i32, mean: T): void {
+/**
+ * Sums of d and d * (x - mean) over one plane, where d is dout; with scale, 0 where max(0, k x + c) was 0, with (k, c) at
+ * scale: computing that again is cheaper than reading it.
+ */
+function addProducts<T>(sums: usize, dout: usize, x: usize, scale: usize, P: i32, mean: T): void {
   const m = splat<T>(mean);
-  let a = zero<T>();
-  let q = zero<T>();
+  const k = scale ? v128.load_splat<T>(scale) : zero<T>();
+  const c = scale ? v128.load_splat<T>(scale + sizeof<T>()) : zero<T>();
+  let a0 = zero<T>();
+  let a1 = a0;
+  let q0 = a0;
+  let q1 = a0;
   let o: usize = 0;
   const end = at<T>(P);
-  for (const vectors = at<T>(P & ~(lanes<T>() - 1)); o < vectors; o += 16) {
-    let d = v128.load(dout + o);
-    if (y) d = v128.and(d, v128.gt<T>(v128.load(y + o), zero<T>()));
-    a = v128.add<T>(a, d);
-    q = fma<T>(d, v128.sub<T>(v128.load(x + o), m), q);
+  for (const vectors = at<T>(P & ~(2 * lanes<T>() - 1)); o < vectors; o += 32) {
+    const x0 = v128.load(x + o);
+    const x1 = v128.load(x + o, 16);
+    let d0 = v128.load(dout + o);
+    let d1 = v128.load(dout + o, 16);
+    if (scale) {
+      d0 = v128.and(d0, v128.gt<T>(fma<T>(k, x0, c), zero<T>()));
+      d1 = v128.and(d1, v128.gt<T>(fma<T>(k, x1, c), zero<T>()));
+    }
+    a0 = v128.add<T>(a0, d0);
+    a1 = v128.add<T>(a1, d1);
+    q0 = fma<T>(d0, v128.sub<T>(x0, m), q0);
+    q1 = fma<T>(d1, v128.sub<T>(x1, m), q1);
   }
-  let sum = <f64>sumLanes<T>(a);
-  let dot = <f64>sumLanes<T>(q);
+  let sum = <f64>sumLanes<T>(v128.add<T>(a0, a1));
+  let dot = <f64>sumLanes<T>(v128.add<T>(q0, q1));
   for (; o < end; o += sizeof<T>()) {
-    if (y && !(load<T>(y + o) > <T>0)) continue;
+    if (scale && !(first<T>(fma<T>(k, v128.load_splat<T>(x + o), c)) > <T>0)) continue;
     const d = <f64>load<T>(dout + o);
     sum += d;
     dot += d * (<f64>load<T>(x + o) - <f64>mean);
@@ -78,70 +93,86 @@ function scalePlane<T>(y: usize, x: usize, P: i32, k: f64, c: f64, relu: i32): v
   }
 }
 
-/** out = gamma (x - mean) inv + beta over channel c of all images, ReLU if asked. */
-function scaleChannel<T>(
-  out: usize, x: usize, gamma: T, beta: T, mean: f64, inv: f64, relu: i32, N: i32, C: i32, P: i32, c: i32,
-): void {
-  const k = <f64>gamma * inv;
-  const b = <f64>beta - mean * k;
-  for (let n = 0; n < N; n++) {
-    const plane = at<T>((n * C + c) * P);
-    scalePlane<T>(out + plane, x + plane, P, k, b, relu);
-  }
-}
-
 /** dx = k d + l x + c over one plane, d as in addProducts. */
-function gradientPlane<T>(dx: usize, dout: usize, x: usize, y: usize, P: i32, k: f64, l: f64, c: f64): void {
+function gradientPlane<T>(dx: usize, dout: usize, x: usize, scale: usize, P: i32, k: f64, l: f64, c: f64): void {
+  const sk = scale ? v128.load_splat<T>(scale) : zero<T>();
+  const sc = scale ? v128.load_splat<T>(scale + sizeof<T>()) : zero<T>();
   const kv = splat<T>(<T>k);
   const lv = splat<T>(<T>l);
   const cv = splat<T>(<T>c);
   let o: usize = 0;
   const end = at<T>(P);
   for (const vectors = at<T>(P & ~(lanes<T>() - 1)); o < vectors; o += 16) {
+    const xv = v128.load(x + o);
     let d = v128.load(dout + o);
-    if (y) d = v128.and(d, v128.gt<T>(v128.load(y + o), zero<T>()));
-    v128.store(dx + o, fma<T>(kv, d, fma<T>(lv, v128.load(x + o), cv)));
+    if (scale) d = v128.and(d, v128.gt<T>(fma<T>(sk, xv, sc), zero<T>()));
+    v128.store(dx + o, fma<T>(kv, d, fma<T>(lv, xv, cv)));
   }
   for (; o < end; o += sizeof<T>()) {
+    const xv = v128.load_splat<T>(x + o);
     let d = v128.load_splat<T>(dout + o);
-    if (y) d = v128.and(d, v128.gt<T>(v128.load_splat<T>(y + o), zero<T>()));
-    store<T>(dx + o, first<T>(fma<T>(kv, d, fma<T>(lv, v128.load_splat<T>(x + o), cv))));
+    if (scale) d = v128.and(d, v128.gt<T>(fma<T>(sk, xv, sc), zero<T>()));
+    store<T>(dx + o, first<T>(fma<T>(kv, d, fma<T>(lv, xv, cv))));
   }
 }
 
+// Batch norm goes over the planes (image after image, channel after channel) in the order of the memory: the planes of one
+// channel lie a power of two apart as often as not, and would push each other out of the cache. Plane p belongs to channel
+// p % C. Each plane has two float64 of `sums`; channels add theirs up in the order of the images, so any split of the planes
+// gives the same bits. `scale` holds (k, c) for every channel: out = k x + c.
+
+/** First pass of training, planes [begin, end): sums of x - shift and its square, shift being the channel's first element. */
+export function batchnormMoments<T>(sums: usize, x: usize, C: i32, P: i32, begin: i32, end: i32): void {
+  for (let p = begin; p < end; p++) {
+    const own = sums + <usize>p * 16;
+    store<f64>(own, 0);
+    store<f64>(own, 0, 8);
+    addMoments<T>(own, x + at<T>(p * P), P, load<T>(x + at<T>((p % C) * P)));
+  }
+}
+
+/** Sums of channel c over the images; which = 0: the first of the two, 1: the second. */
+@inline
+function overImages(sums: usize, N: i32, C: i32, c: i32, which: usize): f64 {
+  let sum: f64 = 0;
+  for (let p = c; p < N * C; p += C) sum += load<f64>(sums + <usize>p * 16 + 8 * which);
+  return sum;
+}
+
+@inline
+function storeScale<T>(scale: usize, c: i32, gamma: usize, beta: usize, mean: f64, inv: f64): void {
+  const k = <f64>load<T>(gamma + at<T>(c)) * inv;
+  store<T>(scale + at<T>(2 * c), <T>k);
+  store<T>(scale + at<T>(2 * c + 1), <T>(<f64>load<T>(beta + at<T>(c)) - mean * k));
+}
+
 /**
- * Batch norm in training, channels [begin, end): out = gamma (x - mean) / sqrt(var + eps) + beta, ReLU if asked; mean
- * and invStd (C) are kept for backward; running = momentum running + (1 - momentum) batch. sums: two float64 for every
- * channel.
+ * Then, channels [begin, end): mean and invStd = 1 / sqrt(var + eps), kept for backward; running = momentum running +
+ * (1 - momentum) batch; scale.
  */
-export function spatialBatchnormTrain<T>(
-  out: usize, mean: usize, invStd: usize, runningMean: usize, runningVar: usize, x: usize, gamma: usize, beta: usize,
-  eps: f64, momentum: f64, relu: i32, sums: usize, N: i32, C: i32, P: i32, begin: i32, end: i32,
+export function batchnormStatistics<T>(
+  mean: usize, invStd: usize, runningMean: usize, runningVar: usize, scale: usize, sums: usize, x: usize, gamma: usize,
+  beta: usize, eps: f64, momentum: f64, N: i32, C: i32, P: i32, begin: i32, end: i32,
 ): void {
   const count = <f64>N * <f64>P;
   for (let c = begin; c < end; c++) {
     const o = at<T>(c);
-    const own = sums + <usize>c * 16;
-    store<f64>(own, 0);
-    store<f64>(own, 0, 8);
-    const shift = load<T>(x + at<T>(c * P));
-    for (let n = 0; n < N; n++) addMoments<T>(own, x + at<T>((n * C + c) * P), P, shift);
-    const lift = load<f64>(own) / count;
-    const m = <f64>shift + lift;
-    const variance = max(0, load<f64>(own, 8) / count - lift * lift);
+    const lift = overImages(sums, N, C, c, 0) / count;
+    const m = <f64>load<T>(x + at<T>(c * P)) + lift;
+    const variance = max(0, overImages(sums, N, C, c, 1) / count - lift * lift);
     const inv = 1 / sqrt<f64>(variance + eps);
     store<T>(mean + o, <T>m);
     store<T>(invStd + o, <T>inv);
     store<T>(runningMean + o, <T>(momentum * <f64>load<T>(runningMean + o) + (1 - momentum) * m));
     store<T>(runningVar + o, <T>(momentum * <f64>load<T>(runningVar + o) + (1 - momentum) * variance));
-    scaleChannel<T>(out, x, load<T>(gamma + o), load<T>(beta + o), m, inv, relu, N, C, P, c);
+    storeScale<T>(scale, c, gamma, beta, m, inv);
   }
 }
 
-/** Batch norm in test mode, channels [begin, end): the running averages stand for mean and variance. */
-export function spatialBatchnormTest<T>(
-  out: usize, mean: usize, invStd: usize, x: usize, gamma: usize, beta: usize, runningMean: usize, runningVar: usize,
-  eps: f64, relu: i32, N: i32, C: i32, P: i32, begin: i32, end: i32,
+/** In test mode, channels [begin, end): the running averages stand for mean and variance. */
+export function batchnormRunning<T>(
+  mean: usize, invStd: usize, scale: usize, gamma: usize, beta: usize, runningMean: usize, runningVar: usize, eps: f64,
+  begin: i32, end: i32,
 ): void {
   for (let c = begin; c < end; c++) {
     const o = at<T>(c);
@@ -149,42 +180,73 @@ export function spatialBatchnormTest<T>(
     const inv = 1 / sqrt<f64>(<f64>load<T>(runningVar + o) + eps);
     store<T>(mean + o, <T>m);
     store<T>(invStd + o, <T>inv);
-    scaleChannel<T>(out, x, load<T>(gamma + o), load<T>(beta + o), m, inv, relu, N, C, P, c);
+    storeScale<T>(scale, c, gamma, beta, m, inv);
+  }
+}
+
+/** Last pass forward, planes [begin, end): out = k x + c, ReLU if asked. */
+export function batchnormScale<T>(
+  out: usize, x: usize, scale: usize, relu: i32, C: i32, P: i32, begin: i32, end: i32,
+): void {
+  for (let p = begin; p < end; p++) {
+    const own = scale + at<T>(2 * (p % C));
+    const plane = at<T>(p * P);
+    scalePlane<T>(out + plane, x + plane, P, <f64>load<T>(own), <f64>load<T>(own + sizeof<T>()), relu);
+  }
+}
+
+/** First pass backward, planes [begin, end): see addProducts. scale: of the ReLU that was folded in, or 0. */
+export function batchnormProducts<T>(
+  sums: usize, dout: usize, x: usize, scale: usize, mean: usize, C: i32, P: i32, begin: i32, end: i32,
+): void {
+  for (let p = begin; p < end; p++) {
+    const own = sums + <usize>p * 16;
+    const c = p % C;
+    store<f64>(own, 0);
+    store<f64>(own, 0, 8);
+    const plane = at<T>(p * P);
+    addProducts<T>(own, dout + plane, x + plane, scale ? scale + at<T>(2 * c) : 0, P, load<T>(mean + at<T>(c)));
   }
 }
 
 /**
- * Gradients of batch norm, channels [begin, end). y: the output if a ReLU was folded in, else 0. training = 0: mean
- * and variance were constants. sums: two float64 for every channel.
+ * Then, channels [begin, end): dgamma and dbeta, and in `factors`, three float64 for every channel, what makes dx of d and x.
+ * training = 0: mean and variance were constants.
  */
-export function spatialBatchnormBackward<T>(
-  dx: usize, dgamma: usize, dbeta: usize, dout: usize, x: usize, y: usize, mean: usize, invStd: usize, gamma: usize,
-  training: i32, sums: usize, N: i32, C: i32, P: i32, begin: i32, end: i32,
+export function batchnormGradients<T>(
+  dgamma: usize, dbeta: usize, factors: usize, sums: usize, mean: usize, invStd: usize, gamma: usize, training: i32,
+  N: i32, C: i32, P: i32, begin: i32, end: i32,
 ): void {
   const count = <f64>N * <f64>P;
   for (let c = begin; c < end; c++) {
     const o = at<T>(c);
-    const own = sums + <usize>c * 16;
-    store<f64>(own, 0);
-    store<f64>(own, 0, 8);
-    const m = load<T>(mean + o);
     const inv = <f64>load<T>(invStd + o);
-    for (let n = 0; n < N; n++) {
-      const plane = at<T>((n * C + c) * P);
-      addProducts<T>(own, dout + plane, x + plane, y ? y + plane : 0, P, m);
-    }
-    const sum = load<f64>(own);
-    const dot = load<f64>(own, 8) * inv;
+    const sum = overImages(sums, N, C, c, 0);
+    const dot = overImages(sums, N, C, c, 1) * inv;
     store<T>(dbeta + o, <T>sum);
     store<T>(dgamma + o, <T>dot);
     // dx = k (d - sum / count - xhat dot / count), xhat = (x - mean) inv
     const k = <f64>load<T>(gamma + o) * inv;
     const l = training ? (-k * dot * inv) / count : 0;
-    const b = training ? (-k * sum) / count - l * <f64>m : 0;
-    for (let n = 0; n < N; n++) {
-      const plane = at<T>((n * C + c) * P);
-      gradientPlane<T>(dx + plane, dout + plane, x + plane, y ? y + plane : 0, P, k, l, b);
-    }
+    const own = factors + <usize>c * 24;
+    store<f64>(own, k);
+    store<f64>(own, l, 8);
+    store<f64>(own, training ? (-k * sum) / count - l * <f64>load<T>(mean + o) : 0, 16);
+  }
+}
+
+/** Last pass backward, planes [begin, end). */
+export function batchnormInputGradient<T>(
+  dx: usize, dout: usize, x: usize, scale: usize, factors: usize, C: i32, P: i32, begin: i32, end: i32,
+): void {
+  for (let p = begin; p < end; p++) {
+    const c = p % C;
+    const plane = at<T>(p * P);
+    const own = factors + <usize>c * 24;
+    gradientPlane<T>(
+      dx + plane, dout + plane, x + plane, scale ? scale + at<T>(2 * c) : 0, P, load<f64>(own), load<f64>(own, 8),
+      load<f64>(own, 16),
+    );
   }
 }
 

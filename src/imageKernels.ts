@@ -307,27 +307,40 @@ interface ImageSizes {
   P: number;
 }
 
-/** Batch statistics; the running averages are updated in place. relu: fold max(0, .) in. */
+interface RunningAverages {
+  runningMean: Operand;
+  runningVar: Operand;
+}
+
+/** Two float64 for every plane. */
+function planeSums({ N, C }: ImageSizes): number {
+  return heap().scratch('norm sums', 16 * N * C);
+}
+
+/** Batch statistics; the running averages are updated in place. scale (C, 2) is kept for backward. relu: fold max(0, .) in. */
 export function spatialBatchnormTrain(
-  o: SpatialNormOperands & { runningMean: Operand; runningVar: Operand },
+  o: SpatialNormOperands & RunningAverages & { scale: Operand },
   { N, C, P }: ImageSizes,
   eps: number,
   momentum: number,
   relu: boolean,
 ): void {
-  const sums = heap().scratch('norm sums', 16 * C);
-  const operands = [o.out, o.mean, o.invStd, o.runningMean, o.runningVar, o.x, o.gamma, o.beta];
-  launch('spatialBatchnormTrain', o.x, C, 1, 3 * o.x.size, ...operands, eps, momentum, relu, sums, N, C, P);
+  const sums = planeSums({ N, C, P });
+  launch('spatialBatchnormMoments', o.x, N * C, 1, o.x.size, sums, o.x, C, P);
+  const statistics = [o.mean, o.invStd, o.runningMean, o.runningVar, o.scale, sums, o.x, o.gamma, o.beta];
+  launch('spatialBatchnormStatistics', o.x, C, 1, 2 * N * C, ...statistics, eps, momentum, N, C, P);
+  launch('spatialBatchnormScale', o.x, N * C, 1, o.x.size, o.out, o.x, o.scale, relu, C, P);
 }
 
 export function spatialBatchnormTest(
-  o: SpatialNormOperands & { runningMean: Operand; runningVar: Operand },
+  o: SpatialNormOperands & RunningAverages & { scale: Operand },
   { N, C, P }: ImageSizes,
   eps: number,
   relu: boolean,
 ): void {
-  const operands = [o.out, o.mean, o.invStd, o.x, o.gamma, o.beta, o.runningMean, o.runningVar];
-  launch('spatialBatchnormTest', o.x, C, 1, o.x.size, ...operands, eps, relu, N, C, P);
+  const statistics = [o.mean, o.invStd, o.scale, o.gamma, o.beta, o.runningMean, o.runningVar];
+  launch('spatialBatchnormRunning', o.x, C, 1, C, ...statistics, eps);
+  launch('spatialBatchnormScale', o.x, N * C, 1, o.x.size, o.out, o.x, o.scale, relu, C, P);
 }
 
 export interface SpatialNormGradients {
@@ -341,16 +354,35 @@ export interface SpatialNormGradients {
   gamma: Operand;
 }
 
-/** y: the output, if a ReLU was folded in. training: mean and variance were the batch's own. */
+/** scale: as kept by forward, if a ReLU was folded in. training: mean and variance were the batch's own. */
 export function spatialBatchnormBackward(
   o: SpatialNormGradients,
-  y: Operand | undefined,
-  { N, C, P }: ImageSizes,
+  scale: Operand | undefined,
+  sizes: ImageSizes,
   training: boolean,
 ): void {
-  const sums = heap().scratch('norm sums', 16 * C);
-  const operands = [o.dx, o.dgamma, o.dbeta, o.dout, o.x, y, o.mean, o.invStd, o.gamma];
-  launch('spatialBatchnormBackward', o.x, C, 1, 3 * o.x.size, ...operands, training, sums, N, C, P);
+  const { N, C, P } = sizes;
+  const sums = planeSums(sizes);
+  const factors = heap().scratch('norm factors', 24 * C);
+  launch('spatialBatchnormProducts', o.x, N * C, 1, 2 * o.x.size, sums, o.dout, o.x, scale, o.mean, C, P);
+  const kept = [o.mean, o.invStd, o.gamma];
+  launch(
+    'spatialBatchnormGradients',
+    o.x,
+    C,
+    1,
+    2 * N * C,
+    o.dgamma,
+    o.dbeta,
+    factors,
+    sums,
+    ...kept,
+    training,
+    N,
+    C,
+    P,
+  );
+  launch('spatialBatchnormInputGradient', o.x, N * C, 1, 2 * o.x.size, o.dx, o.dout, o.x, scale, factors, C, P);
 }
 
 export function groupnormForward(o: SpatialNormOperands, { N, C, P }: ImageSizes, G: number, eps: number): void {

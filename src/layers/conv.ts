@@ -2,6 +2,7 @@
 import { checkFloat } from '../arithmetic.js';
 import { checkNumber, checkOptions, describe, formatShape, OptionError, ShapeError } from '../errors.js';
 import * as kernels from '../imageKernels.js';
+import { fill } from '../kernels.js';
 import { attempt } from '../memory.js';
 import { empty, type Tensor } from '../tensor.js';
 import { checkCache, checkDout, checkImages, checkLike } from './checks.js';
@@ -141,12 +142,16 @@ export function convBackward(dout: Tensor, cache: ConvCache): [Tensor, Tensor, T
   return convGradients('convBackward', dout, cache, true) as [Tensor, Tensor, Tensor];
 }
 
-/** The gradients, that of the images only if it is needed. */
+/**
+ * The gradients, that of the images only if it is needed. centred: dout adds up to 0 for every filter, as it does behind a
+ * batch norm, which takes away whatever the bias adds; db is 0 then.
+ */
 export function convGradients(
   where: string,
   dout: Tensor,
   cache: ConvCache,
   needDx: boolean,
+  centred = false,
 ): [Tensor | undefined, Tensor, Tensor] {
   const { x, w, sizes, exact } = checkCache(where, cache, ConvCache, 'convForward');
   checkDout(where, dout, outputOf(sizes, x));
@@ -154,7 +159,8 @@ export function convGradients(
     const dw = empty(w.shape, w.dtype);
     kernels.convWeightGradient(dw, dout, x, sizes, exact);
     const db = empty([sizes.F], w.dtype);
-    kernels.convBiasGradient(db, dout, sizes);
+    if (centred) fill(db, 0);
+    else kernels.convBiasGradient(db, dout, sizes);
     if (!needDx) return [undefined, dw, db];
     const dx = empty(x.shape, x.dtype);
     kernels.convInputGradient(dx, dout, w, sizes, exact);

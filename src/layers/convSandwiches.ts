@@ -100,7 +100,7 @@ export function convBnReluGradients(
   const { conv, norm } = checkCache(where, cache, ConvBnReluCache, 'convBnReluForward');
   return attempt(() => {
     const [da, dgamma, dbeta] = spatialBatchnormBackward(dout, norm);
-    const [dx, dw, db] = convGradients(where, da, conv, needDx);
+    const [dx, dw, db] = convGradients(where, da, conv, needDx, norm.training);
     da.dispose();
     return [dx, dw, db, dgamma, dbeta];
   });

@@ -15,8 +15,8 @@ export class SpatialNormCache {
     readonly mean: Tensor,
     readonly invStd: Tensor,
     readonly gamma: Tensor,
-    /** The output, if a ReLU was folded in. */
-    readonly rectified: Tensor | undefined,
+    /** (C, 2) factors and summands of the output, if a ReLU was folded in. */
+    readonly scale: Tensor | undefined,
   ) {}
 }
 
@@ -64,11 +64,13 @@ export function spatialBatchnorm(
     const out = empty(x.shape, x.dtype);
     const mean = empty([C], x.dtype);
     const invStd = empty([C], x.dtype);
-    const o = { out, mean, invStd, ...running, x, gamma, beta };
+    const scale = empty([C, 2], x.dtype);
+    const o = { out, mean, invStd, scale, ...running, x, gamma, beta };
     if (training) kernels.spatialBatchnormTrain(o, sizes, eps, momentum, relu);
     else kernels.spatialBatchnormTest(o, sizes, eps, relu);
     Object.assign(bnParam, running);
-    return [out, new SpatialNormCache(undefined, training, x, mean, invStd, gamma, relu ? out : undefined)];
+    if (!relu) scale.dispose();
+    return [out, new SpatialNormCache(undefined, training, x, mean, invStd, gamma, relu ? scale : undefined)];
   });
 }
 
@@ -79,7 +81,7 @@ export function spatialBatchnormBackward(dout: Tensor, cache: SpatialNormCache):
   const kept = checkCache(where, own, SpatialNormCache, 'spatialBatchnormForward');
   return attempt(() => {
     const { o, sizes } = opened(where, dout, kept);
-    kernels.spatialBatchnormBackward(o, kept.rectified, sizes, kept.training);
+    kernels.spatialBatchnormBackward(o, kept.scale, sizes, kept.training);
     return [o.dx, o.dgamma, o.dbeta];
   });
 }
