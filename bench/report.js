@@ -1,6 +1,6 @@
 /** Records as text: one table for each group, one line for each item, one column for each engine. */
 
-const NAME_WIDTH = 50;
+const NAME_WIDTH = 56;
 const COLUMN = 21;
 
 /** Four significant digits without an exponent. */

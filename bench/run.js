@@ -1,5 +1,6 @@
 /** The benchmark itself, for any runtime: loads the engines, measures the groups, hands out records. */
 import { loadEngines } from './engines.js';
+import * as conv from './groups/conv.js';
 import * as dispatch from './groups/dispatch.js';
 import * as elementwise from './groups/elementwise.js';
 import * as gemm from './groups/gemm.js';
@@ -7,12 +8,13 @@ import * as load from './groups/load.js';
 import * as losses from './groups/losses.js';
 import * as norms from './groups/norms.js';
 import * as peak from './groups/peak.js';
+import * as pool from './groups/pool.js';
 import * as rules from './groups/rules.js';
 import * as steps from './groups/steps.js';
 import { measure, noise, Patience, pairs, Task } from './measure.js';
 import { significant, summary } from './statistics.js';
 
-export const GROUPS = { peak, gemm, elementwise, norms, losses, rules, dispatch, steps, load };
+export const GROUPS = { peak, gemm, conv, pool, elementwise, norms, losses, rules, dispatch, steps, load };
 
 /** How long to look. quick: only whether everything runs and is right. */
 const EFFORT = {

@@ -1,5 +1,5 @@
-/** Batch and layer normalisation. Bytes are those of x, the output and what is kept of it, or of the gradients. */
-import { difference, EPSILON, norm } from '../reference.js';
+/** Normalisation. Bytes are those of x, the output and what is kept of it, or of the gradients. */
+import { difference, EPSILON, norm, spatialNorm } from '../reference.js';
 
 export const title = 'normalisation (bytes read and written at least)';
 
@@ -57,6 +57,60 @@ function item(pass, N, D, dtype) {
   };
 }
 
+/** Over images: per channel of the batch, or per group of channels of an image. What is kept is x itself. */
+const SPATIAL = {
+  'spatial batchnorm': {
+    forward: (lw, x, gamma, beta, param) => lw.spatialBatchnormForward(x, gamma, beta, param),
+    backward: (lw, dout, cache) => lw.spatialBatchnormBackward(dout, cache),
+  },
+  'group norm, 4 groups': {
+    groups: 4,
+    forward: (lw, x, gamma, beta) => lw.spatialGroupnormForward(x, gamma, beta, 4),
+    backward: (lw, dout, cache) => lw.spatialGroupnormBackward(dout, cache),
+  },
+};
+
+function spatialItem(kind, pass, shape, dtype) {
+  const [N, C, H, W] = shape;
+  const backward = pass === 'backward';
+  const { groups, ...ops } = SPATIAL[kind];
+  const bytes = (backward ? 3 : 2) * N * C * H * W * WIDTH[dtype];
+  return {
+    name: `${kind} ${pass} ${shape.join('x')}`,
+    dtype,
+    unit: 'GB/s',
+    limit: 'copy',
+    bytes,
+    make({ lw }) {
+      const random = new lw.RandomState(43);
+      const x = random.normal(1, 2, shape, { dtype });
+      const dout = random.randn(...shape, { dtype });
+      const gamma = random.uniform(0.5, 1.5, [C], { dtype });
+      const beta = random.randn(C, { dtype });
+      const param = { mode: 'train', runningMean: lw.zeros([C], { dtype }), runningVar: lw.zeros([C], { dtype }) };
+      const forward = () => ops.forward(lw, x, gamma, beta, param);
+      const [out, cache] = forward();
+      out.dispose();
+      const op = backward ? () => ops.backward(lw, dout, cache) : forward;
+      return {
+        amount: bytes,
+        tensors: [x, dout, gamma, beta, param.runningMean, param.runningVar, cache.mean, cache.invStd],
+        run: () => lw.scope(() => void op()),
+        verify(what) {
+          return lw.scope(() => {
+            const wanted = spatialNorm(groups, x.data, gamma.data, beta.data, dout.data, [N, C, H * W]);
+            const tolerance = 16 * EPSILON[dtype] * Math.sqrt(N * H * W);
+            const names = backward ? ['dx', 'dgamma', 'dbeta'] : ['out'];
+            const got = op();
+            const errors = names.map((n, i) => difference(`${what} ${n}`, got[i].data, wanted[n], tolerance));
+            return Math.max(...errors);
+          });
+        },
+      };
+    },
+  };
+}
+
 export function families({ quick }) {
   const shapes = quick
     ? [[33, 21]]
@@ -64,10 +118,23 @@ export function families({ quick }) {
         [100, 100],
         [256, 1024],
       ];
+  const images = quick
+    ? [[3, 8, 5, 7]]
+    : [
+        [50, 64, 32, 32],
+        [128, 256, 8, 8],
+      ];
   const kinds = [...Object.keys(FORWARD), ...Object.keys(BACKWARD)];
-  return shapes.map(([N, D]) => [
-    ...kinds.map((pass) => item(pass, N, D, 'float32')),
-    item('batchnorm', N, D, 'float64'),
-    item('layernorm', N, D, 'float64'),
-  ]);
+  const passes = Object.keys(SPATIAL).flatMap((kind) => ['forward', 'backward'].map((pass) => [kind, pass]));
+  return [
+    ...shapes.map(([N, D]) => [
+      ...kinds.map((pass) => item(pass, N, D, 'float32')),
+      item('batchnorm', N, D, 'float64'),
+      item('layernorm', N, D, 'float64'),
+    ]),
+    ...images.map((shape) => [
+      ...passes.map(([kind, pass]) => spatialItem(kind, pass, shape, 'float32')),
+      spatialItem('spatial batchnorm', 'forward', shape, 'float64'),
+    ]),
+  ];
 }
