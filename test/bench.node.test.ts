@@ -40,7 +40,7 @@ describe('bench --quick --json', () => {
   });
 
   test('covers every group that needs no data', () => {
-    const groups = ['peak', 'gemm', 'elementwise', 'norms', 'losses', 'rules', 'dispatch', 'steps'];
+    const groups = ['peak', 'gemm', 'conv', 'pool', 'elementwise', 'norms', 'losses', 'rules', 'dispatch', 'steps'];
     expect(records.filter(({ type }) => type === 'group').map(({ group }) => group)).toEqual(groups);
     expect([...new Set(results.map(({ group }) => group))]).toEqual(groups);
   });
