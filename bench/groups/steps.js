@@ -41,12 +41,14 @@ export const NETS = {
   'three-layer conv, 32 of 7x7, 500 hidden, adam': {
     batch: 50,
     updateRule: 'adam',
+    learningRate: 1e-4,
     small: { numFilters: 4, hiddenDim: 20 },
     make: (lw, options) => new lw.ThreeLayerConvNet({ ...THREE, ...options }),
   },
   'conv, batch norm, 64 of 3x3, 500 hidden, adam': {
     batch: 50,
     updateRule: 'adam',
+    learningRate: 1e-4,
     small: { numFilters: 4, hiddenDim: 20 },
     make: (lw, options) => {
       return new lw.ThreeLayerConvNet({ ...THREE, filterSize: 3, numFilters: 64, useBatchnorm: true, ...options });
@@ -109,7 +111,7 @@ export function stepper(lw, net, images) {
   const model = net.make(lw, { random });
   const solver = new lw.Solver(model, dataOf(lw, images), {
     updateRule: net.updateRule,
-    optimConfig: { learningRate: 1e-3 },
+    optimConfig: { learningRate: net.learningRate ?? 1e-3 },
     batchSize: net.batch,
     numEpochs: 1_000_000,
     numTrainSamples: 10,
@@ -202,7 +204,7 @@ function item(name, quick) {
         async verify(what) {
           const error = net.masks ? gradientError(lw, net, images) : float64Error(lw, net, images);
           within(`${what} gradient`, error, 0.01);
-          const steps = 5;
+          const steps = net.small && !quick ? 2 : 5;
           for (let i = 0; i < steps; i++) await step();
           const loss = solver.lossHistory.at(-1);
           if (solver.lossHistory.length !== steps || !(loss < 10)) throw new Error(`${what}: loss ${loss}`);

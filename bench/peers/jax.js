@@ -1,18 +1,32 @@
 // jax-js on its wasm device, every step one jitted function. Its arrays are counted: an operation uses its operands up, and
 // .ref keeps one for another use.
-import { blockUntilReady, defaultDevice, init, jit, nn, numpy as np, random, tree, valueAndGrad } from '@jax-js/jax';
+import {
+  blockUntilReady,
+  defaultDevice,
+  init,
+  jit,
+  lax,
+  nn,
+  numpy as np,
+  random,
+  tree,
+  valueAndGrad,
+  vjp,
+} from '@jax-js/jax';
 import { serve } from './serve.js';
 import {
-  BATCH,
   batches,
   CLASSES,
-  INPUTS,
+  IMAGE,
+  IMAGE_OPS,
+  imageOperands,
   images,
-  LEARNING_RATE,
   NETS,
   noise,
   PRODUCTS,
   productSamples,
+  samples,
+  walk,
   weights,
 } from './workloads.js';
 
@@ -22,51 +36,75 @@ defaultDevice('wasm');
 
 const array = (data, shape) => np.array(data, { shape, dtype: np.float32 });
 
-function batchnorm(x, gamma, beta) {
-  const centred = x.ref.sub(np.mean(x, [0], { keepdims: true }));
-  const variance = np.mean(np.square(centred.ref), [0], { keepdims: true });
-  const inverse = np.reciprocal(np.sqrt(variance.add(1e-5)));
-  return centred.mul(inverse).mul(gamma).add(beta);
+const convolve = (x, w, b, stride, pad) => {
+  const padding = [pad, pad];
+  return lax.conv(x, w, [stride, stride], [padding, padding]).add(b.reshape([1, -1, 1, 1]));
+};
+
+/** 2x2 windows side by side. */
+function pool(x) {
+  const [N, C, H, W] = x.shape;
+  return np.max(x.reshape([N, C, H / 2, 2, W / 2, 2]), [3, 5]);
 }
 
-function parameters({ norm, ...spec }) {
-  const entries = weights(spec).flatMap(([w, inputs, outputs], i) => [
-    [`W${i}`, array(w, [inputs, outputs])],
-    [`b${i}`, np.zeros([outputs])],
-    ...(norm && i < spec.hidden.length
-      ? [
-          [`gamma${i}`, np.ones([outputs])],
-          [`beta${i}`, np.zeros([outputs])],
-        ]
-      : []),
-  ]);
+/** Over all axes but the second. */
+function batchnorm(x, gamma, beta) {
+  const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
+  const wide = x.shape.map((n, axis) => (axis === 1 ? n : 1));
+  const centred = x.ref.sub(np.mean(x, axes, { keepdims: true }));
+  const variance = np.mean(np.square(centred.ref), axes, { keepdims: true });
+  const inverse = np.reciprocal(np.sqrt(variance.add(1e-5)));
+  return centred.mul(inverse).mul(gamma.reshape(wide)).add(beta.reshape(wide));
+}
+
+/** By the number of the layer. */
+function parameters(spec) {
+  const drawn = weights(spec);
+  const entries = walk(spec).flatMap(([layer, before, shape], i) => {
+    if (layer === 'norm') {
+      const channels = [before[0]];
+      return [
+        [`gamma${i}`, np.ones(channels)],
+        [`beta${i}`, np.zeros(channels)],
+      ];
+    }
+    if (!shape) return [];
+    const bias = np.zeros([layer.conv ?? layer.affine]);
+    return [
+      [`W${i}`, array(...drawn.shift())],
+      [`b${i}`, bias],
+    ];
+  });
   return Object.fromEntries(entries);
 }
 
-/** Mean cross-entropy; masks: already divided by the share that is kept, one for each hidden layer. */
-function lossOf({ hidden, norm }) {
+/** Mean cross-entropy; masks: already divided by the share that is kept, one for each dropout layer. */
+function lossOf({ layers, batch }) {
   return (params, x, labels, masks) => {
     let h = x;
-    for (let i = 0; i <= hidden.length; i++) {
-      h = np.matmul(h, params[`W${i}`]).add(params[`b${i}`]);
-      if (i === hidden.length) break;
-      if (norm) h = batchnorm(h, params[`gamma${i}`], params[`beta${i}`]);
-      h = nn.relu(h);
-      if (masks.length > 0) h = h.mul(masks[i]);
-    }
-    return np.sum(nn.logSoftmax(h, -1).mul(labels)).mul(-1 / BATCH);
+    let dropped = 0;
+    layers.forEach((layer, i) => {
+      const own = (name) => params[`${name}${i}`];
+      if (layer.conv) h = convolve(h, own('W'), own('b'), 1, (layer.size - 1) / 2);
+      else if (layer.affine) h = np.matmul(h.reshape([batch, -1]), own('W')).add(own('b'));
+      else if (layer.dropout) h = h.mul(masks[dropped++]);
+      else if (layer === 'norm') h = batchnorm(h, own('gamma'), own('beta'));
+      else h = layer === 'pool' ? pool(h) : nn.relu(h);
+    });
+    return np.sum(nn.logSoftmax(h, -1).mul(labels)).mul(-1 / batch);
   };
 }
 
-function dropoutMasks({ hidden, keep }, key) {
-  if (keep === 1) {
+function dropoutMasks(spec, key) {
+  const dropouts = walk(spec).filter(([{ dropout }]) => dropout);
+  if (dropouts.length === 0) {
     key.dispose();
     return [];
   }
-  const keys = random.split(key, hidden.length);
-  const masks = hidden.map((units, i) => {
+  const keys = random.split(key, dropouts.length);
+  const masks = dropouts.map(([{ dropout: keep }, before], i) => {
     return random
-      .bernoulli(keys.ref.slice(i), keep, [BATCH, units])
+      .bernoulli(keys.ref.slice(i), keep, [spec.batch, ...before])
       .astype(np.float32)
       .mul(1 / keep);
   });
@@ -77,6 +115,13 @@ function dropoutMasks({ hidden, keep }, key) {
 /** New parameter and new state; rate: with the corrections of this step in it. */
 const RULES = {
   sgd: { slots: 0, update: (w, g, _state, rate) => [w.sub(g.mul(rate)), []] },
+  momentum: {
+    slots: 1,
+    update(w, g, [v], rate) {
+      const velocity = v.mul(0.9).sub(g.mul(rate));
+      return [w.add(velocity.ref), [velocity]];
+    },
+  },
   adam: {
     slots: 2,
     update(w, g, [m, v], rate) {
@@ -88,14 +133,15 @@ const RULES = {
   },
 };
 
-function rateOf(rule, t) {
-  return rule === 'adam' ? (LEARNING_RATE * Math.sqrt(1 - 0.999 ** t)) / (1 - 0.9 ** t) : LEARNING_RATE;
+function rateOf({ rule, rate }, t) {
+  return rule === 'adam' ? (rate * Math.sqrt(1 - 0.999 ** t)) / (1 - 0.9 ** t) : rate;
 }
 
 let data;
 function training(spec) {
   data ??= images();
-  const next = batches(data);
+  const { batch } = spec;
+  const next = batches(data, batch);
   const { slots, update } = RULES[spec.rule];
   let params = parameters(spec);
   let state = Object.fromEntries(
@@ -115,18 +161,18 @@ function training(spec) {
   let t = 0;
   const step = async () => {
     const { x, y } = next();
-    const labels = new Float32Array(BATCH * CLASSES);
+    const labels = new Float32Array(batch * CLASSES);
     y.forEach((label, i) => {
       labels[i * CLASSES + label] = 1;
     });
     t++;
-    const rate = np.array(rateOf(spec.rule, t));
+    const rate = np.array(rateOf(spec, t));
     const result = train(
       params,
       state,
       rate,
-      array(x, [BATCH, INPUTS]),
-      array(labels, [BATCH, CLASSES]),
+      array(x, [batch, ...IMAGE]),
+      array(labels, [batch, CLASSES]),
       random.key(t),
     );
     let loss;
@@ -137,7 +183,7 @@ function training(spec) {
   };
   const verify = async () => {
     const losses = [];
-    for (let i = 0; i < 4; i++) losses.push(await step());
+    for (let i = 0; i < spec.losses; i++) losses.push(await step());
     return losses;
   };
   return { run: step, verify };
@@ -160,6 +206,35 @@ function product(n) {
   };
 }
 
+function imageOp(spec) {
+  const { x, w, b, dout } = imageOperands(spec);
+  const operands = [array(x, spec.x), ...(spec.conv ? [array(w, spec.conv), array(b, [spec.conv[0]])] : [])];
+  const forward = spec.conv ? (x, w, b) => convolve(x, w, b, spec.stride, spec.pad) : pool;
+  const gradient = array(dout, spec.out);
+  // The output that the gradients come with is not asked for, so jit can leave out what only it needs.
+  const gradients = jit((gradient, ...operands) => {
+    const [out, back] = vjp(forward, operands);
+    out.dispose();
+    const results = back(gradient);
+    back.dispose();
+    return results;
+  });
+  const once = jit(forward);
+  const op = () => {
+    const kept = operands.map((operand) => operand.ref);
+    return spec.backward ? gradients(gradient.ref, ...kept) : [once(...kept)];
+  };
+  return {
+    async run() {
+      const results = op();
+      await blockUntilReady(results);
+      tree.dispose(results);
+    },
+    verify: async () => samples(...(await Promise.all(op().map((result) => result.data())))),
+  };
+}
+
 const steps = Object.entries(NETS).map(([name, spec]) => [name, () => training(spec)]);
 const products = Object.entries(PRODUCTS).map(([name, n]) => [name, () => product(n)]);
-await serve('jax-js wasm', Object.fromEntries([...steps, ...products]));
+const ops = Object.entries(IMAGE_OPS).map(([name, spec]) => [name, () => imageOp(spec)]);
+await serve('jax-js wasm', Object.fromEntries([...steps, ...products, ...ops]));

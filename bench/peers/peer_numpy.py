@@ -1,20 +1,44 @@
-"""NumPy, the same work as workloads.js in float32: products by its BLAS, everything else in place and in cache-sized pieces.
+"""NumPy, the same work as workloads.js in float32: products by its BLAS, convolutions as products of columns that stay in
+cache, everything else in place and in cache-sized pieces.
 
-usage: numpy_peer.py [folder of CIFAR-10's binary files]; OPENBLAS_NUM_THREADS sets the threads. Speaks as serve.js does.
+usage: peer_numpy.py [folder of CIFAR-10's binary files]; OPENBLAS_NUM_THREADS sets the threads. Speaks as serve.js does.
 """
 
 import json
+import math
 import sys
 import time
 
 import numpy as np
 
-IMAGES, INPUTS, CLASSES, BATCH, RATE = 10_000, 3072, 10, 100, 1e-3
-SIX = [100] * 5
+IMAGES, INPUTS, CLASSES = 10_000, 3072, 10
+IMAGE = (3, 32, 32)
+
+
+def hidden(units, norm=(), dropout=()):
+    return [("affine", units), *norm, ("relu",), *dropout]
+
+
+def deep(*norm):
+    blocks = [[("conv", f, 3), *norm, ("relu",)] * 2 + [("pool",)] for f in (64, 128, 256)]
+    return [*sum(blocks, []), ("affine", CLASSES)]
+
+
+NORM, OUT = ("norm",), ("affine", CLASSES)
+SIX = hidden(100) * 5
+MASKED = hidden(100, [NORM], [("dropout", 0.5)]) * 5
+THREE = [("conv", 32, 7), ("relu",), ("pool",), *hidden(500), OUT]
+NORMED = [("conv", 64, 3), NORM, ("relu",), ("pool",), *hidden(500, [NORM]), OUT]
+DENSE = dict(batch=100, rate=1e-3, losses=4)
+LARGE = dict(rate=1e-4, losses=3, scale=None)
 NETS = {
-    "two-layer step": dict(hidden=[100], rule="sgd", scale=1e-2, norm=False, keep=1),
-    "six-layer step": dict(hidden=SIX, rule="adam", scale=5e-2, norm=False, keep=1),
-    "six-layer step, batch norm, dropout": dict(hidden=SIX, rule="adam", scale=5e-2, norm=True, keep=0.5),
+    "two-layer step": dict(DENSE, rule="sgd", scale=1e-2, layers=[*hidden(100), OUT]),
+    "six-layer step": dict(DENSE, rule="adam", scale=5e-2, layers=[*SIX, OUT]),
+    "six-layer step, batch norm, dropout": dict(DENSE, rule="adam", scale=5e-2, layers=[*MASKED, OUT]),
+    "three-layer conv step": dict(LARGE, batch=50, rule="adam", layers=THREE),
+    "three-layer conv step, batch norm": dict(LARGE, batch=50, rule="adam", layers=NORMED),
+    "six convs step": dict(LARGE, batch=128, rule="momentum", layers=deep()),
+    "six convs step, batch norm": dict(LARGE, batch=128, rule="momentum", layers=deep(NORM)),
 }
 PRODUCTS = {"product 256": 256, "product 512": 512, "product 1024": 1024}
 LOAD = "load 60,000 images"
@@ -39,84 +63,225 @@ def integers(count, stream, high):
     return (mix(count, stream) % np.uint32(high)).astype(np.int64)
 
 
-class Net:
-    def __init__(self, hidden, rule, scale, norm, keep):
-        sizes = [INPUTS, *hidden, CLASSES]
-        self.depth, self.norm, self.keep, self.adam = len(hidden), norm, keep, rule == "adam"
-        self.w = [noise(m * n, 10 + i, scale).reshape(m, n) for i, (m, n) in enumerate(zip(sizes, sizes[1:]))]
-        self.b = [np.zeros(n, F32) for n in sizes[1:]]
-        self.gamma = [np.ones(n, F32) for n in hidden] if norm else []
-        self.beta = [np.zeros(n, F32) for n in hidden] if norm else []
-        self.params = [*self.w, *self.b, *self.gamma, *self.beta]
-        self.state = [(np.zeros_like(p), np.zeros_like(p)) for p in self.params] if self.adam else []
-        self.t = 0
-        self.rng = np.random.default_rng(0)
+COLUMNS = 1 << 20
+"""Bytes of the columns of as many images as are convolved at a time."""
+
+
+class Conv:
+    """Few images at a time: their columns are laid out, multiplied, and on the way back laid out again."""
+
+    def __init__(self, w, b, stride, pad, first=False):
+        self.w, self.b, self.stride, self.pad, self.first = w, b, stride, pad, first
+        self.padded = self.columns = None
+
+    def windows(self, x):
+        """(N, C, HH, WW, OH, OW): what every element of a filter meets, as a view of the padded images."""
+        n, c, h, w = x.shape
+        _, _, hh, ww = self.w.shape
+        s, p = self.stride, self.pad
+        if self.padded is None or self.padded.shape[0] != n:
+            self.padded = np.zeros((n, c, h + 2 * p, w + 2 * p), F32)
+        self.padded[:, :, p : p + h, p : p + w] = x
+        size = (h + 2 * p - hh) // s + 1, (w + 2 * p - ww) // s + 1
+        a, b, y, z = self.padded.strides
+        return np.lib.stride_tricks.as_strided(self.padded, (n, c, hh, ww, *size), (a, b, y, z, y * s, z * s))
+
+    def pieces(self, windows):
+        n = len(windows)
+        few = max(1, COLUMNS // (4 * math.prod(windows.shape[1:])))
+        if self.columns is None:
+            self.columns = np.empty((few, *windows.shape[1:]), F32)
+        return [slice(i, min(n, i + few)) for i in range(0, n, few)]
 
     def forward(self, x):
-        """Scores, and what the way back needs: inputs of the products, outputs of ReLU, norms and masks."""
-        inputs, outputs, norms, masks = [], [], [], []
-        for i in range(self.depth + 1):
-            inputs.append(x)
-            x = x @ self.w[i]
-            x += self.b[i]
-            if i == self.depth:
-                return x, inputs, outputs, norms, masks
-            if self.norm:
-                x -= x.mean(axis=0)
-                inverse = 1 / np.sqrt(np.einsum("nd,nd->d", x, x) / F32(BATCH) + F32(1e-5))
-                x *= inverse
-                norms.append((x, inverse))
-                x = x * self.gamma[i]
-                x += self.beta[i]
-            np.maximum(x, 0, out=x)
-            outputs.append(x)
-            if self.keep < 1:
-                mask = self.rng.random(x.shape, dtype=F32) < F32(self.keep)
-                mask = mask * F32(1 / self.keep)
-                masks.append(mask)
-                x = x * mask
+        self.seen = self.windows(x)
+        n, f, area = len(x), len(self.w), math.prod(self.seen.shape[4:])
+        out, w = np.empty((n, f, area), F32), self.w.reshape(f, -1)
+        for piece in self.pieces(self.seen):
+            columns = self.columns[: piece.stop - piece.start]
+            np.copyto(columns, self.seen[piece])
+            np.matmul(w, columns.reshape(len(columns), -1, area), out=out[piece])
+            out[piece] += self.b[:, None]
+        return out.reshape(n, f, *self.seen.shape[4:])
+
+    def backward(self, d):
+        n, c, hh, ww, oh, ow = self.seen.shape
+        f, s, p = len(self.w), self.stride, self.pad
+        d, w = d.reshape(n, f, -1), self.w.reshape(f, -1)
+        dw, db = np.zeros_like(w), d.sum(axis=(0, 2))
+        dx = None if self.first else np.zeros_like(self.padded)
+        for piece in self.pieces(self.seen):
+            columns = self.columns[: piece.stop - piece.start]
+            flat = columns.reshape(len(columns), -1, oh * ow)
+            np.copyto(columns, self.seen[piece])
+            dw += np.matmul(d[piece], flat.transpose(0, 2, 1)).sum(axis=0)
+            if self.first:
+                continue
+            np.matmul(w.T, d[piece], out=flat)
+            for i in range(hh):
+                for j in range(ww):
+                    dx[piece, :, i : i + s * oh : s, j : j + s * ow : s] += columns[:, :, i, j]
+        if dx is not None:
+            dx = dx[:, :, p : dx.shape[2] - p, p : dx.shape[3] - p]
+        return dx, [dw.reshape(self.w.shape), db]
+
+
+class Affine:
+    def __init__(self, w, b, first):
+        self.w, self.b, self.first = w, b, first
+
+    def forward(self, x):
+        self.shape, self.x = x.shape, x.reshape(len(x), -1)
+        out = self.x @ self.w
+        out += self.b
+        return out
+
+    def backward(self, d):
+        gradients = [self.x.T @ d, d.sum(axis=0)]
+        return None if self.first else (d @ self.w.T).reshape(self.shape), gradients
+
+
+class Norm:
+    """Batch norm over all axes but the second. x and d are overwritten."""
+
+    def __init__(self, gamma, beta):
+        self.gamma, self.beta = gamma, beta
+
+    def forward(self, x):
+        flat = x.reshape(*x.shape[:2], -1)
+        self.count = F32(flat.shape[0] * flat.shape[2])
+        flat -= flat.mean(axis=(0, 2))[:, None]
+        self.inverse = 1 / np.sqrt(np.einsum("ncp,ncp->c", flat, flat) / self.count + F32(1e-5))
+        flat *= self.inverse[:, None]
+        self.flat = flat
+        out = flat * self.gamma[:, None]
+        out += self.beta[:, None]
+        return out.reshape(x.shape)
+
+    def backward(self, d):
+        flat = d.reshape(self.flat.shape)
+        dots, sums = np.einsum("ncp,ncp->c", flat, self.flat), flat.sum(axis=(0, 2))
+        self.flat *= (dots / self.count)[:, None]
+        flat -= self.flat
+        flat -= (sums / self.count)[:, None]
+        flat *= (self.gamma * self.inverse)[:, None]
+        return d, [dots, sums]
+
+
+class Relu:
+    def forward(self, x):
+        self.out = np.maximum(x, 0, out=x)
+        return self.out
+
+    def backward(self, d):
+        d *= self.out > 0
+        return d, []
+
+
+class Dropout:
+    def __init__(self, keep):
+        self.keep, self.rng = F32(keep), np.random.default_rng(0)
+
+    def forward(self, x):
+        mask = self.rng.random(x.shape, dtype=F32) < self.keep
+        self.mask = mask * (1 / self.keep)
+        return x * self.mask
+
+    def backward(self, d):
+        d *= self.mask
+        return d, []
+
+
+class Pool:
+    """Largest of 2x2; the first of equals takes the gradient."""
+
+    PLACES = [(i, j) for i in (0, 1) for j in (0, 1)]
+
+    def forward(self, x):
+        self.x = x
+        out = np.maximum(x[:, :, 0::2, 0::2], x[:, :, 0::2, 1::2])
+        np.maximum(out, x[:, :, 1::2, 0::2], out=out)
+        self.out = np.maximum(out, x[:, :, 1::2, 1::2], out=out)
+        return out
+
+    def backward(self, d):
+        dx = np.empty_like(self.x)
+        left = np.ones(d.shape, bool)
+        for i, j in self.PLACES:
+            hit = self.x[:, :, i::2, j::2] == self.out
+            hit &= left
+            left ^= hit
+            np.multiply(d, hit, out=dx[:, :, i::2, j::2])
+        return dx, []
+
+
+class Net:
+    def __init__(self, layers, batch, rule, rate, scale, losses):
+        self.rule, self.rate, self.t = rule, rate, 0
+        self.layers, self.params, self.weighted = [], [], 0
+        shape = IMAGE
+        for kind, *sizes in layers:
+            if kind == "conv":
+                filters, size = sizes
+                w, b, first = self.weights((filters, shape[0], size, size), scale)
+                layer = Conv(w, b, 1, (size - 1) // 2, first)
+                shape = (filters, *shape[1:])
+            elif kind == "affine":
+                layer = Affine(*self.weights((math.prod(shape), sizes[0]), scale))
+                shape = sizes
+            elif kind == "norm":
+                layer = Norm(np.ones(shape[0], F32), np.zeros(shape[0], F32))
+                self.params += [layer.gamma, layer.beta]
+            else:
+                layer = Dropout(*sizes) if kind == "dropout" else Relu() if kind == "relu" else Pool()
+                shape = (shape[0], shape[1] // 2, shape[2] // 2) if kind == "pool" else shape
+            self.layers.append(layer)
+        slots = {"sgd": 0, "momentum": 1, "adam": 2}[rule]
+        self.state = [[np.zeros_like(p) for _ in range(slots)] for p in self.params]
+
+    def weights(self, shape, scale):
+        """Weights, biases, and whether they are the first."""
+        filters = len(shape) == 4
+        scale = scale or math.sqrt(2 / (math.prod(shape[1:]) if filters else shape[0]))
+        w = noise(math.prod(shape), 10 + self.weighted, scale).reshape(shape)
+        b = np.zeros(shape[0] if filters else shape[1], F32)
+        self.params += [w, b]
+        self.weighted += 1
+        return w, b, self.weighted == 1
 
     def gradients(self, x, y):
-        scores, inputs, outputs, norms, masks = self.forward(x)
-        scores -= scores.max(axis=1, keepdims=True)
-        picked = scores[np.arange(BATCH), y]
-        d = np.exp(scores)
+        for layer in self.layers:
+            x = layer.forward(x)
+        n = len(y)
+        x -= x.max(axis=1, keepdims=True)
+        picked = x[np.arange(n), y]
+        d = np.exp(x)
         sums = d.sum(axis=1)
         loss = float((np.log(sums) - picked).mean())
         d /= sums[:, None]
-        d[np.arange(BATCH), y] -= 1
-        d /= BATCH
-        dw, db, dgamma, dbeta = [], [], [], []
-        for i in range(self.depth, -1, -1):
-            dw.append(inputs[i].T @ d)
-            db.append(d.sum(axis=0))
-            if i == 0:
-                break
-            d = d @ self.w[i].T
-            if self.keep < 1:
-                d *= masks[i - 1]
-            d *= outputs[i - 1] > 0
-            if self.norm:
-                xhat, inverse = norms[i - 1]
-                dots, sums = np.einsum("nd,nd->d", d, xhat), d.sum(axis=0)
-                dgamma.append(dots)
-                dbeta.append(sums)
-                d -= sums / F32(BATCH)
-                d -= xhat * (dots / F32(BATCH))
-                d *= self.gamma[i - 1] * inverse
-        return loss, [g for part in (dw, db, dgamma, dbeta) for g in reversed(part)]
+        d[np.arange(n), y] -= 1
+        d /= n
+        gradients = []
+        for layer in reversed(self.layers):
+            d, own = layer.backward(d)
+            gradients = own + gradients
+        return loss, gradients
 
     def step(self, x, y):
         loss, gradients = self.gradients(x, y)
-        if not self.adam:
-            for p, g in zip(self.params, gradients):
-                g *= F32(RATE)
-                p -= g
-            return loss
         self.t += 1
-        rate = F32(RATE * np.sqrt(1 - 0.999**self.t) / (1 - 0.9**self.t))
-        for p, g, (m, v) in zip(self.params, gradients, self.state):
-            adam(p.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1), rate)
+        corrected = F32(self.rate * np.sqrt(1 - 0.999**self.t) / (1 - 0.9**self.t))
+        for p, g, state in zip(self.params, gradients, self.state):
+            if self.rule == "adam":
+                adam(*(a.reshape(-1) for a in (p, g, *state)), corrected)
+                continue
+            g *= F32(self.rate)
+            if self.rule == "momentum":
+                state[0] *= F32(0.9)
+                state[0] -= g
+                p += state[0]
+            else:
+                p -= g
         return loss
 
 
@@ -143,9 +308,9 @@ class Training:
 
     def __init__(self, spec):
         if Training.data is None:
-            Training.data = noise(IMAGES * INPUTS, 0).reshape(IMAGES, INPUTS), integers(IMAGES, 1, CLASSES)
-        self.net, self.taken = Net(**spec), 0
-        self.batches = integers(1000 * BATCH, 2, IMAGES).reshape(1000, BATCH)
+            Training.data = noise(IMAGES * INPUTS, 0).reshape(IMAGES, *IMAGE), integers(IMAGES, 1, CLASSES)
+        self.net, self.taken, self.losses = Net(**spec), 0, spec["losses"]
+        self.batches = integers(1000 * spec["batch"], 2, IMAGES).reshape(1000, -1)
 
     def run(self):
         X, y = Training.data
@@ -154,7 +319,37 @@ class Training:
         return self.net.step(X[rows], y[rows])
 
     def verify(self):
-        return [self.run() for _ in range(4)]
+        return [self.run() for _ in range(self.losses)]
+
+
+class ImageOp:
+    def __init__(self, layer, shape, out, backward):
+        self.layer, self.x, self.backward = layer, operand(shape, 40), backward
+        self.dout = operand(out, 41)
+        layer.forward(self.x)
+
+    def run(self):
+        if not self.backward:
+            return [self.layer.forward(self.x)]
+        dx, others = self.layer.backward(self.dout)
+        return [dx, *others]
+
+    def verify(self):
+        flat = [result.reshape(-1) for result in self.run()]
+        return [float(data[(s * 7919 + 5) % data.size]) for data in flat for s in range(16)]
+
+
+def operand(shape, stream):
+    return noise(math.prod(shape), stream).reshape(shape)
+
+
+def convolution(backward):
+    layer = Conv(operand((25, 3, 3, 3), 42), operand((25,), 43), 2, 1)
+    return ImageOp(layer, (100, 3, 31, 31), (100, 25, 16, 16), backward)
+
+
+def pooling(backward):
+    return ImageOp(Pool(), (100, 3, 32, 32), (100, 3, 16, 16), backward)
 
 
 class Product:
@@ -193,6 +388,9 @@ class Load:
 def main():
     workloads = {name: (lambda spec=spec: Training(spec)) for name, spec in NETS.items()}
     workloads |= {name: (lambda n=n: Product(n)) for name, n in PRODUCTS.items()}
+    for name, make in {"convolution": convolution, "pooling": pooling}.items():
+        workloads[f"{name} forward"] = lambda make=make: make(False)
+        workloads[f"{name} backward"] = lambda make=make: make(True)
     if len(sys.argv) > 1:
         workloads[LOAD] = lambda: Load(sys.argv[1])
     prepared = {}

@@ -4,22 +4,69 @@
  */
 
 export const IMAGES = 10_000;
+export const IMAGE = [3, 32, 32];
 export const INPUTS = 3072;
 export const CLASSES = 10;
-export const BATCH = 100;
-export const LEARNING_RATE = 1e-3;
 
-/** rule, scale of the weights, and for each hidden layer affine - [batch norm] - ReLU - [dropout]. */
+const hidden = (affine, norm = [], dropout = []) => [{ affine }, ...norm, 'relu', ...dropout];
+const FIVE = [100, 100, 100, 100, 100];
+const dense = { batch: 100, rate: 1e-3, losses: 4 };
+const large = { rate: 1e-4, losses: 3 };
+const deep = (...norm) => [
+  ...[64, 128, 256].flatMap((conv) => {
+    const one = [{ conv, size: 3 }, ...norm, 'relu'];
+    return [...one, ...one, 'pool'];
+  }),
+  { affine: CLASSES },
+];
+
+/**
+ * Layers of each net, its batch, update rule and learning rate; scale of the weights, default He's; losses: how many are
+ * compared. Convolutions keep the size of the images, pooling is 2x2, norm is batch norm, dropout says what is kept.
+ */
 export const NETS = {
-  'two-layer step': { hidden: [100], rule: 'sgd', scale: 1e-2, norm: false, keep: 1 },
-  'six-layer step': { hidden: [100, 100, 100, 100, 100], rule: 'adam', scale: 5e-2, norm: false, keep: 1 },
-  'six-layer step, batch norm, dropout': {
-    hidden: [100, 100, 100, 100, 100],
+  'two-layer step': { ...dense, rule: 'sgd', scale: 1e-2, layers: [...hidden(100), { affine: CLASSES }] },
+  'six-layer step': {
+    ...dense,
     rule: 'adam',
     scale: 5e-2,
-    norm: true,
-    keep: 0.5,
+    layers: [...FIVE.flatMap((units) => hidden(units)), { affine: CLASSES }],
   },
+  'six-layer step, batch norm, dropout': {
+    ...dense,
+    rule: 'adam',
+    scale: 5e-2,
+    layers: [...FIVE.flatMap((units) => hidden(units, ['norm'], [{ dropout: 0.5 }])), { affine: CLASSES }],
+  },
+  'three-layer conv step': {
+    ...large,
+    batch: 50,
+    rule: 'adam',
+    layers: [{ conv: 32, size: 7 }, 'relu', 'pool', ...hidden(500), { affine: CLASSES }],
+  },
+  'three-layer conv step, batch norm': {
+    ...large,
+    batch: 50,
+    rule: 'adam',
+    layers: [{ conv: 64, size: 3 }, 'norm', 'relu', 'pool', ...hidden(500, ['norm']), { affine: CLASSES }],
+  },
+  'six convs step': { ...large, batch: 128, rule: 'momentum', layers: deep() },
+  'six convs step, batch norm': { ...large, batch: 128, rule: 'momentum', layers: deep('norm') },
+};
+
+/** One direction of one layer: the benchmarks of the course's notebook. conv: filters. */
+export const IMAGE_OPS = {
+  'convolution forward': { x: [100, 3, 31, 31], conv: [25, 3, 3, 3], stride: 2, pad: 1, out: [100, 25, 16, 16] },
+  'convolution backward': {
+    x: [100, 3, 31, 31],
+    conv: [25, 3, 3, 3],
+    stride: 2,
+    pad: 1,
+    out: [100, 25, 16, 16],
+    backward: true,
+  },
+  'pooling forward': { x: [100, 3, 32, 32], out: [100, 3, 16, 16] },
+  'pooling backward': { x: [100, 3, 32, 32], out: [100, 3, 16, 16], backward: true },
 };
 
 export const PRODUCTS = { 'product 256': 256, 'product 512': 512, 'product 1024': 1024 };
@@ -50,28 +97,66 @@ export function images() {
   return { X: noise(IMAGES * INPUTS, 0), y: integers(IMAGES, 1, CLASSES) };
 }
 
-/** [[W, inputs, outputs], ...], the weights of a net; biases start at 0, gamma at 1, beta at 0. */
-export function weights({ hidden, scale }) {
-  const sizes = [INPUTS, ...hidden, CLASSES];
-  return sizes.slice(1).map((M, i) => [noise(sizes[i] * M, 10 + i, scale), sizes[i], M]);
+export const sizeOf = (shape) => shape.reduce((product, n) => product * n, 1);
+
+/**
+ * What each layer works on, [[layer, shape of one example before it, shape of its weights or undefined], ...]: (F, C, HH, WW)
+ * or (inputs, units).
+ */
+export function walk({ layers }) {
+  let shape = IMAGE;
+  return layers.map((layer) => {
+    const before = shape;
+    if (layer.conv) {
+      shape = [layer.conv, ...shape.slice(1)];
+      return [layer, before, [layer.conv, before[0], layer.size, layer.size]];
+    }
+    if (layer.affine) {
+      shape = [layer.affine];
+      return [layer, before, [sizeOf(before), layer.affine]];
+    }
+    if (layer === 'pool') shape = [shape[0], shape[1] / 2, shape[2] / 2];
+    return [layer, before, undefined];
+  });
+}
+
+/** [[W, its shape], ...] of a net; biases start at 0, gamma at 1, beta at 0. */
+export function weights(spec) {
+  const shapes = walk(spec).flatMap(([, , shape]) => (shape ? [shape] : []));
+  return shapes.map((shape, i) => {
+    const inputs = shape.length === 4 ? sizeOf(shape.slice(1)) : shape[0];
+    return [noise(sizeOf(shape), 10 + i, spec.scale ?? Math.sqrt(2 / inputs)), shape];
+  });
 }
 
 /** Which images make up the batch of a step: drawn with replacement. */
-export function batchRows(step) {
-  return integers(BATCH, 2, IMAGES, BATCH * step);
+export function batchRows(step, batch) {
+  return integers(batch, 2, IMAGES, batch * step);
 }
 
 /** A function that copies the next batch out of the images: { x, y }. */
-export function batches({ X, y }) {
+export function batches({ X, y }, batch) {
   let step = 0;
   return () => {
-    const rows = batchRows(step++);
-    const x = new Float32Array(BATCH * INPUTS);
+    const rows = batchRows(step++, batch);
+    const x = new Float32Array(batch * INPUTS);
     rows.forEach((row, i) => {
       x.set(X.subarray(row * INPUTS, (row + 1) * INPUTS), i * INPUTS);
     });
     return { x, y: rows.map((row) => y[row]) };
   };
+}
+
+/** Operands of one of IMAGE_OPS: x, dout, and the filters w and their biases b of a convolution. */
+export function imageOperands({ x, conv, out }) {
+  const [images, gradients] = [noise(sizeOf(x), 40), noise(sizeOf(out), 41)];
+  if (!conv) return { x: images, dout: gradients };
+  return { x: images, dout: gradients, w: noise(sizeOf(conv), 42), b: noise(conv[0], 43) };
+}
+
+/** Some elements of each of the results, which are in the order N, C, H, W. */
+export function samples(...results) {
+  return results.flatMap((data) => Array.from({ length: 16 }, (_, s) => data[(s * 7919 + 5) % data.length]));
 }
 
 /** Some elements of the product of two n x n matrices, in float64. */
