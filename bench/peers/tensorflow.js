@@ -82,11 +82,21 @@ const convolveFirst = (x, w, stride, pad) => {
   return op(w);
 };
 
-/** 2x2 windows side by side: its own pooling is faster forward and slower by more on the way back. */
-function pool(x) {
-  const [N, H, W, C] = x.shape;
-  return tf.max(tf.reshape(x, [N, H / 2, 2, W / 2, 2, C]), [2, 4]);
-}
+/** Every element of images twice in both directions. */
+const doubled = (t) => tf.image.resizeNearestNeighbor(t, [2 * t.shape[1], 2 * t.shape[2]]);
+
+/** Its own gradient of pooling passes over windows without a positive element, so here is one of the other kernels. */
+const poolGradient = (dout, x, out) => tf.mul(tf.cast(tf.equal(x, doubled(out)), 'float32'), doubled(dout));
+
+/** 2x2 windows side by side. */
+const pool = tf.customGrad((x, save) => {
+  const out = tf.maxPool(x, 2, 2, 'valid');
+  save([x, out]);
+  return { value: out, gradFunc: (dout, [x, out]) => poolGradient(dout, x, out) };
+});
+
+/** Whether images stay images, or become rows of numbers at once. */
+const convolutional = ({ layers }) => layers.some(({ conv }) => conv);
 
 function net(spec) {
   const drawn = weights(spec);
@@ -99,7 +109,7 @@ function net(spec) {
     const [w] = drawn.shift();
     const W = variable(() => {
       if (layer.conv) return fromFilters(w, shape);
-      if (before.length === 1) return tf.tensor(w, shape);
+      if (before.length === 1 || !convolutional(spec)) return tf.tensor(w, shape);
       // Rows in the order in which the images are laid out here.
       return tf.reshape(tf.transpose(tf.tensor(w, [...before, shape[1]]), [1, 2, 0, 3]), shape);
     });
@@ -131,13 +141,12 @@ let data;
 function training(spec) {
   data ??= images();
   const { batch } = spec;
-  const convolutional = spec.layers.some(({ conv }) => conv);
   const next = batches(data, batch);
   const { forward, variables } = net(spec);
   const optimizer = OPTIMIZERS[spec.rule](spec.rate);
   const step = () => {
     const { x, y } = next();
-    const X = tf.tidy(() => (convolutional ? fromImages(x, [batch, ...IMAGE]) : tf.tensor(x, [batch, INPUTS])));
+    const X = tf.tidy(() => (convolutional(spec) ? fromImages(x, [batch, ...IMAGE]) : tf.tensor(x, [batch, INPUTS])));
     const labels = tf.oneHot(tf.tensor1d(y, 'int32'), CLASSES);
     const loss = optimizer.minimize(() => tf.losses.softmaxCrossEntropy(labels, forward(X)), true, variables);
     const [value] = loss.dataSync();
@@ -153,9 +162,7 @@ function imageOp(spec) {
   const [x, dout] = tf.tidy(() => [fromImages(operands.x, spec.x), fromImages(operands.dout, spec.out)]);
   if (!conv) {
     const out = tf.maxPool(x, 2, 2, 'valid');
-    const options = { filterSize: [2, 2], strides: [2, 2], pad: 'valid' };
-    const gradient = () => tf.engine().runKernel('MaxPoolGrad', { dy: dout, input: x, output: out }, options);
-    const op = backward ? gradient : () => tf.maxPool(x, 2, 2, 'valid');
+    const op = backward ? () => tf.tidy(() => poolGradient(dout, x, out)) : () => tf.maxPool(x, 2, 2, 'valid');
     return { run: () => op().dispose(), verify: () => tf.tidy(() => samples(toImages(op()))) };
   }
   const w = tf.tidy(() => fromFilters(operands.w, conv));
