@@ -132,6 +132,7 @@ async function startPeers({ python, data, threads }) {
   const wanted = {
     tfjs: [process.execPath, [here('tensorflow.js')], {}, 1],
     'jax-js': [process.execPath, [here('jax.js')], {}, 1],
+    convnetjs: [process.execPath, [here('convnet.js')], {}, 1],
     'numpy, 1 thread': numpy(1),
     ...(threads > 1 ? { [`numpy, ${threads} threads`]: numpy(threads) } : {}),
   };
