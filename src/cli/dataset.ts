@@ -11,8 +11,15 @@ export interface DataSet {
   yVal: Tensor;
   XTest: Tensor;
   yTest: Tensor;
+  /** (3, 32, 32) */
+  meanImage: Tensor;
   classes: string[];
 }
+
+/** Of an image of either source, (C, H, W). */
+export const IMAGE_SHAPE = [3, 32, 32] as const;
+/** Classes of either source. */
+export const NUM_CLASSES = 10;
 
 export const SYNTHETIC = 'synthetic';
 /** Training images unless --num-train says otherwise. */
@@ -50,9 +57,9 @@ function draw(numTrain: number, dtype: 'float32' | 'float64'): DataSet {
   const test = syntheticImages({ num: 1000, seed: 3, dtype });
   const mean = train.X.mean(0);
   for (const { X } of [train, validation, test]) subtract(X, mean);
-  mean.dispose();
   return {
     ...{ XTrain: train.X, yTrain: train.y, XVal: validation.X, yVal: validation.y, XTest: test.X, yTest: test.y },
+    meanImage: mean,
     classes: train.classes,
   };
 }

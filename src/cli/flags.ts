@@ -10,11 +10,15 @@ export class UsageError extends Error {
 /** --name VALUE */
 export interface ValueFlag<T> {
   value: string;
+  /** What --name stands for without a value; undefined: it needs one. */
+  bare?: string;
   text: string;
   /** Heading in --help; 'Options' unless given. */
   group?: string;
   /** The value, or a RuleError with what it must be. */
   read(typed: string): T;
+  /** The text that gives this value again, or the value itself from what JSON made of it. Default: String(value). */
+  restore?(saved: unknown): string | { value: T };
 }
 
 /** --name; with `negated` --no-name, which is then what --help shows. */
@@ -58,16 +62,21 @@ export function number({ low = -Infinity, high = Infinity, above = false, intege
   };
 }
 
-/** 'auto' or what `read` reads. */
-export function auto<T>(read: (typed: string) => T) {
-  return (typed: string): T | 'auto' => {
-    if (typed === 'auto') return typed;
+/** `word` or what `read` reads. */
+export function or<W extends string, T>(word: W, read: (typed: string) => T) {
+  return (typed: string): T | W => {
+    if (typed === word) return word;
     try {
       return read(typed);
     } catch (error) {
-      throw error instanceof RuleError ? new RuleError(`'auto' or ${error.message}`) : error;
+      throw error instanceof RuleError ? new RuleError(`'${word}' or ${error.message}`) : error;
     }
   };
+}
+
+/** 'auto' or what `read` reads. */
+export function auto<T>(read: (typed: string) => T) {
+  return or('auto', read);
 }
 
 export function choice<T extends string>(...names: readonly T[]) {
@@ -100,7 +109,8 @@ export function flagName(name: string, flag?: Flags[string]): string {
 }
 
 function declaration(name: string, flag: Flags[string]): string {
-  return flagName(name, flag) + ('value' in flag ? ` <${flag.value}>` : '');
+  if (!('value' in flag)) return flagName(name, flag);
+  return `${flagName(name, flag)} ${flag.bare === undefined ? `<${flag.value}>` : `[${flag.value}]`}`;
 }
 
 const shared: Flags = {
@@ -202,7 +212,7 @@ function readAll(flags: Flags, options: Record<string, unknown>, argv: readonly 
     } else if (given === undefined) {
       values[name] = undefined;
     } else {
-      values[name] = read(flag, shown, asTyped(argv, shown));
+      values[name] = read(flag, shown, asTyped(argv, shown) ?? flag.bare);
     }
   }
   return values;

@@ -5,6 +5,7 @@ import * as echarts from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
 import { encode } from 'fast-png';
 import { scope, type Tensor, toPixels, visualizeGrid } from '../index.js';
+import type { DataSet } from './dataset.js';
 
 echarts.use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
 
@@ -149,6 +150,101 @@ export function weightTiles(weights: Tensor, shape: readonly [number, number, nu
       .transpose(0, 2, 3, 1);
     return { png: png(visualizeGrid(tiles, { padding: 1 }), 4) };
   }).png;
+}
+
+/** Filters (F, 3, HH, WW) as a PNG of enlarged tiles, each with its own contrast, in rows on white. */
+export function filterTiles(weights: Tensor): Uint8Array {
+  const [F, C, HH, WW] = weights.shape;
+  const { data } = weights;
+  const scale = Math.max(1, Math.round(TILE / Math.max(HH, WW)));
+  const columns = Math.ceil(Math.sqrt(2 * F));
+  const rows = Math.ceil(F / columns);
+  const width = columns * (WW * scale + GAP) + GAP;
+  const height = rows * (HH * scale + GAP) + GAP;
+  const picture = new Uint8Array(3 * width * height).fill(255);
+  const size = C * HH * WW;
+  for (let f = 0; f < F; f++) {
+    const values = data.subarray(f * size, (f + 1) * size);
+    let low = Number.POSITIVE_INFINITY;
+    let high = Number.NEGATIVE_INFINITY;
+    for (const value of values) {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+    const top = GAP + Math.floor(f / columns) * (HH * scale + GAP);
+    const left = GAP + (f % columns) * (WW * scale + GAP);
+    for (let y = 0; y < HH * scale; y++) {
+      for (let x = 0; x < WW * scale; x++) {
+        const from = Math.floor(y / scale) * WW + Math.floor(x / scale);
+        const to = 3 * ((top + y) * width + left + x);
+        for (let c = 0; c < 3; c++) {
+          const share = (values[c * HH * WW + from] - low) / (high - low || 1);
+          picture[to + c] = Math.round(255 * share);
+        }
+      }
+    }
+  }
+  return encode({ width, height, data: picture, channels: 3 });
+}
+
+/** About the side of an enlarged filter, and what is between them. */
+const TILE = 64;
+const GAP = 8;
+
+/** Pictures beside each other. */
+const ACROSS = 10;
+
+/**
+ * Test images as an SVG document: above, one of each class that is predicted right; below, the first that are not, with
+ * what they were taken for. predicted: a label for each test image.
+ */
+export function examples({ XTest, yTest, meanImage, classes }: DataSet, predicted: Tensor): string {
+  const labels = yTest.data;
+  const found = predicted.data;
+  const all = Array.from(labels.keys());
+  const right = classes.map((_, label) => all.find((i) => labels[i] === label && found[i] === label));
+  const wrong = all.filter((i) => labels[i] !== found[i]);
+  const [C, H, W] = meanImage.shape;
+  const picture = (i: number) => {
+    const shown = new Uint8Array(3 * H * W);
+    for (let p = 0; p < H * W; p++) {
+      for (let c = 0; c < C; c++) {
+        const value = XTest.data[(i * C + c) * H * W + p] + meanImage.data[c * H * W + p];
+        shown[3 * p + c] = Math.max(0, Math.min(255, Math.round(value)));
+      }
+    }
+    return Buffer.from(encode({ width: W, height: H, data: shown, channels: 3 })).toString('base64');
+  };
+  const side = 64;
+  const step = side + 14;
+  const width = ACROSS * step + 34;
+  const row = (title: string, top: number, list: readonly (number | undefined)[], error: boolean) => {
+    const heading = `<text x="24" y="${top}" font-size="15" font-weight="600" fill="${INK}">${title}</text>`;
+    const tiles = list.flatMap((i, column) => {
+      if (i === undefined) return [];
+      const x = 24 + column * step;
+      const middle = `x="${x + side / 2}" text-anchor="middle" font-size="12"`;
+      return [
+        `<image x="${x}" y="${top + 14}" width="${side}" height="${side}" style="image-rendering:pixelated" href="data:image/png;base64,${picture(i)}"/>`,
+        `<text ${middle} y="${top + side + 32}" fill="${INK}">${classes[labels[i]]}</text>`,
+        ...(error
+          ? [`<text ${middle} y="${top + side + 48}" fill="${ORANGE}" font-weight="600">${classes[found[i]]}</text>`]
+          : []),
+      ];
+    });
+    return [heading, ...tiles].join('\n');
+  };
+  const share = `${(all.length - wrong.length).toLocaleString('en')} of ${all.length.toLocaleString('en')} test images are predicted right`;
+  const mistakes =
+    wrong.length > 0 ? [row('mistakes: what it is, what was predicted', 168, wrong.slice(0, ACROSS), true)] : [];
+  const height = wrong.length > 0 ? 300 : 152;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="Helvetica, Arial, sans-serif">`,
+    `<rect width="${width}" height="${height}" fill="#fff"/>`,
+    row(share, 34, right, false),
+    ...mistakes,
+    '</svg>\n',
+  ].join('\n');
 }
 
 function png(image: Tensor, scale: number): Uint8Array {

@@ -1,6 +1,6 @@
 /** What `lanewise train` can be told, and what it does when it is not. */
 
-import { DataError } from '../index.js';
+import { type AugmentOptions, type ConvNetSpec, DataError, type UpdateRuleName } from '../index.js';
 import { SYNTHETIC, TRAINING_IMAGES } from './dataset.js';
 import {
   auto,
@@ -9,6 +9,7 @@ import {
   flagName,
   integers,
   number,
+  or,
   RuleError,
   text,
   UsageError,
@@ -23,7 +24,10 @@ import {
   modelNames,
   models,
   normalizations,
+  ownNames,
 } from './models.js';
+import { presets } from './presets.js';
+import { readSpec } from './spec.js';
 
 /** Everything that decides the numbers of a run, as plain JSON: the same settings on the same data give the same bits. */
 export interface Settings extends ModelSettings {
@@ -34,27 +38,110 @@ export interface Settings extends ModelSettings {
   updateRule: Rule;
   learningRate: number;
   lrDecay: number;
+  schedule: ScheduleName;
+  warmup: number;
+  clipNorm: number | null;
+  weightDecay: number;
+  augment: AugmentOptions | null;
+  sampling: (typeof samplings)[number];
   batchSize: number;
   epochs: number;
   seed: number;
+  /** Whether the test accuracy is also measured with each image and its mirror image. */
+  flipEvaluation: boolean;
 }
 
-/** Update rules by the names they have here, with the library's name and a learning rate that suits pixels (-128 to 128). */
+/**
+ * Update rules by the names they have here, with the library's name and a learning rate that suits pixels (-128 to 128).
+ * weightDecay: default of those that decay the weights themselves.
+ */
 export const rules = {
   sgd: { name: 'sgd', learningRate: 5e-3 },
   momentum: { name: 'sgdMomentum', learningRate: 1e-3 },
+  nesterov: { name: 'sgdMomentum', learningRate: 1e-3, config: { nesterov: true } },
   rmsprop: { name: 'rmsprop', learningRate: 2e-4 },
   adam: { name: 'adam', learningRate: 5e-4 },
-  adamw: { name: 'adamw', learningRate: 5e-4 },
+  adamw: { name: 'adamw', learningRate: 5e-4, weightDecay: 1e-2 },
   adagrad: { name: 'adagrad', learningRate: 1e-2 },
-} as const;
+} as const satisfies Record<string, RuleEntry>;
 type Rule = keyof typeof rules;
+interface RuleEntry {
+  name: UpdateRuleName;
+  learningRate: number;
+  config?: object;
+  weightDecay?: number;
+}
 const ruleNames = Object.keys(rules) as Rule[];
+
+/** What the Solver is told of the rule. */
+export function ruleOptions({ updateRule, learningRate, weightDecay }: Settings) {
+  const { name, config, weightDecay: own }: RuleEntry = rules[updateRule];
+  const optimConfig = { ...config, learningRate, ...(own === undefined ? {} : { weightDecay }) };
+  return { updateRule: name, optimConfig, ...(own === undefined ? { weightDecay } : {}) };
+}
 
 /** sgd_momentum, sgdMomentum and sgd-momentum are other names of momentum. */
 function rule(typed: string): Rule {
   const known = choice(...ruleNames);
   return /^sgd[-_]?momentum$/i.test(typed) ? 'momentum' : known(typed);
+}
+
+/** Schedules by the names they have here, with the library's name and its warm-up. */
+export const schedules = {
+  constant: { name: 'constant', warmup: 0 },
+  linear: { name: 'linear', warmup: 0 },
+  cosine: { name: 'cosine', warmup: 0 },
+  step: { name: 'step', warmup: 0 },
+  'one-cycle': { name: 'oneCycle', warmup: 0.3 },
+} as const;
+type ScheduleName = keyof typeof schedules;
+const scheduleNames = Object.keys(schedules) as ScheduleName[];
+
+/** oneCycle and one_cycle are other names of one-cycle. */
+function schedule(typed: string): ScheduleName {
+  return /^one[-_]?cycle$/i.test(typed) ? 'one-cycle' : choice(...scheduleNames)(typed);
+}
+
+const samplings = ['replacement', 'epoch'] as const;
+
+/** What can be done to an image, with the numbers that it takes; flip takes none. */
+const CHANGES = {
+  crop: number({ low: 1, high: 31, integer: true }),
+  flip: undefined,
+  cutout: number({ low: 1, high: 32, integer: true }),
+} as const;
+const AUGMENT = 'crop=4,flip';
+
+/** crop=4,flip,cutout=8; 'none' is null. */
+function augmentation(typed: string): AugmentOptions | null {
+  if (typed === 'none') return null;
+  const rule = `'none' or a list of crop=N, flip, cutout=N, such as ${AUGMENT}`;
+  const chosen: Record<string, number | boolean> = {};
+  for (const part of typed.split(',')) {
+    const [name, value] = part.split('=') as [string, string | undefined];
+    if (!Object.hasOwn(CHANGES, name) || Object.hasOwn(chosen, name)) throw new RuleError(rule);
+    const read = CHANGES[name as keyof typeof CHANGES];
+    if ((read === undefined) !== (value === undefined)) throw new RuleError(rule);
+    try {
+      chosen[name] = read ? read(value as string) : true;
+    } catch (error) {
+      throw error instanceof RuleError ? new RuleError(`${rule}, with ${name} ${error.message}`) : error;
+    }
+  }
+  return chosen;
+}
+
+/** The list that is read as these options. */
+function augmentationText(saved: unknown): string {
+  return Object.entries(saved as object)
+    .map(([name, value]) => (value === true ? name : `${name}=${value}`))
+    .join(',');
+}
+
+function odd(typed: string): number {
+  const value = number({ low: 1, integer: true })(typed);
+  if (value % 2 === 1) return value;
+  throw new RuleError('an odd integer >= 1');
 }
 
 const count = number({ low: 1, integer: true });
@@ -78,17 +165,43 @@ export const flags = {
     text: `Training images (default: ${TRAINING_IMAGES.synthetic} synthetic ones, ${TRAINING_IMAGES.cifar10} of CIFAR-10)`,
     read: count,
   },
+  preset: {
+    value: 'NAME',
+    group: MODEL,
+    text: "A net with settings that suit it; 'list' shows them; other flags override it",
+    read: choice(...Object.keys(presets), 'list'),
+  },
   model: {
     value: 'NAME',
     group: MODEL,
-    text: `${modelNames.join(' or ')} (default: fully-connected-net)`,
+    text: `${modelNames.join(', ')} (default: convnet)`,
     read: choice(...modelNames),
+  },
+  spec: {
+    value: 'FILE',
+    group: MODEL,
+    text: 'The layers of a convnet as JSON, see README (default: a small net)',
+    read: readSpec,
+    // The file may be gone.
+    restore: (saved: unknown) => ({ value: saved as ConvNetSpec }),
   },
   hidden: {
     value: 'SIZES',
     group: MODEL,
-    text: `Sizes of the hidden layers (default: ${models['fully-connected-net'].hidden.join(',')})`,
+    text: `Sizes of the hidden layers (default: ${models['fully-connected-net'].own.hidden?.join(',')})`,
     read: integers,
+  },
+  filters: {
+    value: 'N',
+    group: MODEL,
+    text: `Filters of three-layer-convnet (default: ${models['three-layer-convnet'].own.filters})`,
+    read: count,
+  },
+  filterSize: {
+    value: 'N',
+    group: MODEL,
+    text: `Height and width of its filters, odd (default: ${models['three-layer-convnet'].own.filterSize})`,
+    read: odd,
   },
   normalization: {
     value: 'NAME',
@@ -105,10 +218,16 @@ export const flags = {
   weightScale: {
     value: 'SCALE',
     group: MODEL,
-    text: 'Standard deviation of the first weights (default: 0.01, two-layer-net 0.001)',
-    read: number({ low: 0 }),
+    text: "Standard deviation of the first weights, or 'he' (default: that of the model)",
+    read: or('he', number({ low: 0 })),
   },
   loss: { value: 'NAME', group: MODEL, text: `${losses.join(' or ')} (default: softmax)`, read: choice(...losses) },
+  labelSmoothing: {
+    value: 'S',
+    group: MODEL,
+    text: 'Share of the label that softmax spreads over all classes (default: 0)',
+    read: number({ low: 0, high: 1 }),
+  },
   reg: { value: 'R', group: MODEL, text: 'Strength of L2 regularisation (default: 0)', read: number({ low: 0 }) },
   dtype: {
     value: 'TYPE',
@@ -126,15 +245,53 @@ export const flags = {
   lrDecay: {
     value: 'FACTOR',
     group: TRAINING,
-    text: 'The learning rate is multiplied by it after every epoch (default: 0.95)',
+    text: 'The learning rate is multiplied by it after an epoch (default: 0.95, 1 with a schedule)',
     read: number({ low: 0, high: 1, above: true }),
   },
+  schedule: {
+    value: 'NAME',
+    group: TRAINING,
+    text: `Learning rate over the run: ${scheduleNames.join(', ')} (default: constant)`,
+    read: schedule,
+  },
+  warmup: {
+    value: 'F',
+    group: TRAINING,
+    text: `Fraction of the run in which it rises (default: 0, one-cycle ${schedules['one-cycle'].warmup})`,
+    read: number({ low: 0, high: 1 }),
+  },
+  weightDecay: {
+    value: 'W',
+    group: TRAINING,
+    text: `Share of the weights that a step takes, times the rate (default: 0, adamw ${rules.adamw.weightDecay})`,
+    read: number({ low: 0 }),
+  },
+  clipNorm: {
+    value: 'NORM',
+    group: TRAINING,
+    text: 'Longer gradients are scaled down to this norm (default: they are not)',
+    read: number({ low: 0, above: true }),
+  },
+  augment: {
+    value: 'LIST',
+    bare: AUGMENT,
+    group: TRAINING,
+    text: `Change training images at random: crop=N, flip, cutout=N; alone ${AUGMENT}`,
+    read: augmentation,
+    restore: augmentationText,
+  },
   batchSize: { value: 'N', group: TRAINING, text: 'Images a step (default: 100)', read: count },
+  sampling: {
+    value: 'NAME',
+    group: TRAINING,
+    text: 'replacement, or epoch: every image once an epoch (default: replacement)',
+    read: choice(...samplings),
+  },
   epochs: { value: 'N', group: TRAINING, text: 'Passes over the training images (default: 10)', read: count },
   seed: {
     value: 'N',
     group: TRAINING,
-    text: 'Decides weights, batches and dropout (default: 0)',
+    text: 'Decides weights, batches, dropout and changes to images (default: 0)',
     read: number({ low: 0, high: 2 ** 32 - 1, integer: true }),
   },
   resume: {
@@ -143,6 +300,7 @@ export const flags = {
     text: 'Go on from a checkpoint: with the rest of its epochs, or as many again',
     read: text,
   },
+  flipEvaluation: { group: TRAINING, text: 'Measure the test accuracy with mirror images, too' },
   threads: {
     value: 'N',
     group: ENGINE,
@@ -169,38 +327,93 @@ export const flags = {
 
 export type TrainValues = Values<typeof flags>;
 
+/** The preset of a command line without any of its own. */
+const STANDARD = 'quick';
+
 /** Settings of a new run. UsageError where they contradict each other. */
 export function settle(values: TrainValues): Settings {
-  const { data = SYNTHETIC, model = 'fully-connected-net', updateRule = 'adam' } = values;
+  const { preset: name = isStandard(values) ? STANDARD : undefined } = values;
+  const preset = name === undefined ? undefined : presets[name];
+  const model = preset?.model ?? fittingModel(values);
+  const fault = name === undefined ? undefined : `does not go with --preset ${name}, which is a ${model}`;
+  if (fault !== undefined && (values.model ?? model) !== model)
+    throw new UsageError(`--model ${values.model} ${fault}`);
+  const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== false);
+  const inherited = { ...preset?.values };
+  // A rate that suits one rule does not suit another.
+  if (values.updateRule !== undefined && values.updateRule !== inherited.updateRule) delete inherited.learningRate;
+  return complete(model, { ...inherited, ...Object.fromEntries(given) } as TrainValues);
+}
+
+function applies(model: ModelName, name: (typeof ownNames)[number]): boolean {
+  return Object.hasOwn(models[model].own, name);
+}
+
+/** Whether nothing says which model, or another one than that of the standard preset. */
+function isStandard(values: TrainValues): boolean {
+  if (values.model !== undefined || values.spec !== undefined) return false;
+  return ownNames.every((name) => values[name] === undefined);
+}
+
+/** The model that is named, or else the first one that what is given applies to. */
+function fittingModel(values: TrainValues): ModelName {
+  if (values.model !== undefined) return values.model;
+  const given = ownNames.filter((name) => values[name] !== undefined);
+  const order = ['convnet', 'fully-connected-net', 'three-layer-convnet'] as const;
+  const fits = order.find((model) => given.every((name) => applies(model, name)));
+  return fits ?? (order.find((model) => applies(model, given[0])) as ModelName);
+}
+
+function complete(model: ModelName, values: TrainValues): Settings {
   const kind: ModelKind = models[model];
-  const { hidden: sizes = [...kind.hidden] } = values;
-  if (sizes.length > kind.mostHidden) {
-    const most = kind.mostHidden === 1 ? 'one size' : `${kind.mostHidden} sizes`;
-    throw new UsageError(`--hidden must be ${most} for ${model}, got '${sizes.join(',')}'`);
-  }
-  for (const name of ['dropout', 'normalization'] as const) {
-    if (values[name] === undefined || kind.regularized) continue;
-    const others = modelNames.filter((other) => models[other].regularized);
+  for (const name of ownNames) {
+    if (values[name] === undefined || applies(model, name)) continue;
+    const others = modelNames.filter((other) => applies(other, name));
     throw new UsageError(`${flagName(name)} does not apply to ${model}; it does to ${others.join(', ')}`);
   }
-  return {
+  const sizes = values.hidden?.length ?? 0;
+  if (sizes > (kind.mostHidden ?? sizes)) {
+    const most = kind.mostHidden === 1 ? 'one size' : `${kind.mostHidden} sizes`;
+    throw new UsageError(`--hidden must be ${most} for ${model}, got '${values.hidden?.join(',')}'`);
+  }
+  const { normalization = 'none' } = values;
+  if (kind.normalizations && !kind.normalizations.includes(normalization)) {
+    const possible = kind.normalizations.join(' or ');
+    throw new UsageError(`--normalization must be ${possible} for ${model}, got '${normalization}'`);
+  }
+  const own = ownNames.filter((name) => applies(model, name)).map((name) => [name, values[name] ?? kind.own[name]]);
+  const { data = SYNTHETIC, updateRule = 'adam', schedule = 'constant' } = values;
+  const { weightScale, reg, loss, labelSmoothing, dtype, ...spec } = values.spec ?? ({} as Partial<ConvNetSpec>);
+  const settings: Settings = {
     data,
     numTrain: values.numTrain ?? (data === SYNTHETIC ? TRAINING_IMAGES.synthetic : TRAINING_IMAGES.cifar10),
     model,
-    hidden: sizes,
-    normalization: values.normalization ?? 'none',
-    dropout: values.dropout ?? 1,
-    weightScale: values.weightScale ?? kind.weightScale,
-    reg: values.reg ?? 0,
-    loss: values.loss ?? 'softmax',
-    dtype: values.dtype ?? 'float32',
+    ...Object.fromEntries(own),
+    // What has a flag of its own is a setting of its own.
+    ...(values.spec && { spec: spec as ConvNetSpec }),
+    weightScale: values.weightScale ?? weightScale ?? kind.weightScale,
+    reg: values.reg ?? reg ?? 0,
+    loss: values.loss ?? loss ?? 'softmax',
+    labelSmoothing: values.labelSmoothing ?? labelSmoothing ?? 0,
+    dtype: values.dtype ?? dtype ?? 'float32',
     updateRule,
     learningRate: values.learningRate ?? rules[updateRule].learningRate,
-    lrDecay: values.lrDecay ?? 0.95,
+    lrDecay: values.lrDecay ?? (schedule === 'constant' ? 0.95 : 1),
+    schedule,
+    warmup: values.warmup ?? schedules[schedule].warmup,
+    weightDecay: values.weightDecay ?? ('weightDecay' in rules[updateRule] ? rules.adamw.weightDecay : 0),
+    clipNorm: values.clipNorm ?? null,
+    augment: values.augment ?? null,
     batchSize: values.batchSize ?? 100,
+    sampling: values.sampling ?? 'replacement',
     epochs: values.epochs ?? 10,
     seed: values.seed ?? 0,
+    flipEvaluation: values.flipEvaluation ?? false,
   };
+  if (settings.loss !== 'softmax' && settings.labelSmoothing !== 0) {
+    throw new UsageError(`--label-smoothing does not go with --loss ${settings.loss}`);
+  }
+  return settings;
 }
 
 /**
@@ -209,20 +422,36 @@ export function settle(values: TrainValues): Settings {
  */
 export function settleAgain(values: TrainValues, { file, settings }: { file: string; settings: object }): Settings {
   const damaged = (found: string) => new DataError({ where: 'train', file, expected: 'the settings of a run', found });
+  const refused = ['preset', ...Object.keys(settings)].find((name) => {
+    return !['data', 'flipEvaluation'].includes(name) && (values as Record<string, unknown>)[name] !== undefined;
+  });
+  if (refused !== undefined) {
+    throw new UsageError(`${flagName(refused)} does not go with --resume: the checkpoint says how to train`);
+  }
   const read: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(settings)) {
-    const flag = Object.hasOwn(flags, name) ? flags[name as keyof typeof flags] : undefined;
+    const flag = Object.hasOwn(flags, name) ? (flags as Flags)[name] : undefined;
     try {
-      if (!flag || !('read' in flag)) throw new RuleError('a setting');
-      read[name] = flag.read(String(value));
+      if (!flag) throw new RuleError('a setting');
+      read[name] = restored(flag, value);
     } catch {
-      throw damaged(`${name} ${String(value)}`);
+      throw damaged(`${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`);
     }
-    if (name === 'data' || (values as Record<string, unknown>)[name] === undefined) continue;
-    throw new UsageError(`${flagName(name)} does not go with --resume: the checkpoint says how to train`);
   }
   const saved = settle(read as TrainValues);
   const missing = Object.keys(saved).find((name) => !Object.hasOwn(settings, name));
   if (missing !== undefined) throw damaged(`no ${missing}`);
-  return { ...saved, data: values.data ?? saved.data };
+  return {
+    ...saved,
+    data: values.data ?? saved.data,
+    flipEvaluation: saved.flipEvaluation || values.flipEvaluation,
+  };
+}
+
+/** A setting of a checkpoint as the flag gave it. */
+function restored(flag: Flags[string], value: unknown): unknown {
+  if (!('value' in flag)) return value === true;
+  if (value === null) return undefined;
+  const again = flag.restore ? flag.restore(value) : String(value);
+  return typeof again === 'string' ? flag.read(again) : again.value;
 }

@@ -77,6 +77,11 @@ export class Progress {
   #drawn = 0;
   #shown = false;
 
+  /** Whether lines may have any colour. */
+  get truecolour(): boolean {
+    return this.#colour && this.#stream.getColorDepth() >= 24;
+  }
+
   constructor({ quiet = false } = {}) {
     this.#quiet = quiet;
     this.#live = !quiet && isLive(this.#stream);

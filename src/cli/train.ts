@@ -1,13 +1,27 @@
 /** `lanewise train`: data, model, training with a live bar, accuracies, pictures, and what to try next. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Info, info, init, type Network, RandomState, Solver, type StepEvent } from '../index.js';
+import {
+  type Info,
+  info,
+  init,
+  LanewiseError,
+  type Network,
+  type RandomSource,
+  RandomState,
+  Solver,
+  type StepEvent,
+  type Summary,
+  type Tensor,
+} from '../index.js';
 import { readRun, writeRun } from './checkpoint.js';
-import { type DataSet, load, SYNTHETIC } from './dataset.js';
+import { type DataSet, IMAGE_SHAPE, load, NUM_CLASSES, SYNTHETIC } from './dataset.js';
+import { filterRows } from './filters.js';
 import { type Command, flagName, UsageError } from './flags.js';
 import { Interrupt } from './interrupt.js';
-import { models } from './models.js';
-import { flags, rules, type Settings, settle, settleAgain, type TrainValues } from './settings.js';
+import { type ModelKind, models } from './models.js';
+import { presetList } from './presets.js';
+import { flags, ruleOptions, type Settings, schedules, settle, settleAgain, type TrainValues } from './settings.js';
 import { invocation, Progress, percent, quoted, seconds, sparkline } from './terminal.js';
 
 /** The document of --json. Accuracies are fractions, times are seconds. */
@@ -21,12 +35,20 @@ interface Report {
   /** steps: of all runs of this Solver, of how many; epoch: epochs done. */
   progress: { epoch: number; epochs: number; step: number; steps: number };
   /** At the parameters of the best validation accuracy, which was measured at the end of bestEpoch (0: after one step). */
-  accuracy: { train: number | null; validation: number | null; test: number | null; bestEpoch: number | null };
+  accuracy: {
+    train: number | null;
+    validation: number | null;
+    test: number | null;
+    /** With the scores of each image and its mirror image added up; null without --flip-evaluation. */
+    testFlipped: number | null;
+    bestEpoch: number | null;
+  };
   /** Loss of each step; accuracies after the steps (counted from 1) of checkedAt. */
   history: { loss: number[]; train: number[]; validation: number[]; checkedAt: number[] };
-  timings: { data: number; training: number; imagesPerSecond: number };
+  /** gflops: of the products in training, forward and backward pass; an estimate. */
+  timings: { data: number; training: number; imagesPerSecond: number; gflops: number };
   /** Files written. */
-  files: { curves?: string; weights?: string; checkpoint?: string };
+  files: { curves?: string; weights?: string; examples?: string; checkpoint?: string };
 }
 
 /** Steps after which accuracy was measured: the first of each run, and the last of each epoch. */
@@ -43,6 +65,9 @@ interface Prepared {
   settings: Settings;
   data: DataSet;
   model: Network;
+  summary: Summary;
+  /** The same for readers. */
+  table: string;
   solver: Solver;
   /** Seconds that reading or drawing the data took. */
   loading: number;
@@ -55,9 +80,11 @@ async function prepare(values: TrainValues, progress: Progress, signal: AbortSig
     throw new UsageError(`--data must be '${SYNTHETIC}' or a folder, file or URL that exists, got '${settings.data}'`);
   }
   const { build, threads, reason } = await init({ threads: values.threads ?? 'auto', build: values.build ?? 'auto' });
-  progress.line(`lanewise: ${build} build, ${threads} thread${threads === 1 ? '' : 's'} (${reason})`);
-  // What cannot be written is better said now than after an hour.
+  const random = new RandomState(settings.seed);
+  // A net that cannot be made is better refused before anything is loaded; so is a place that cannot be written to.
+  const model = saved ? makeModel(settings, random) : makeNewModel(settings, values, random);
   if (values.pictures) mkdirSync(outOf(values), { recursive: true });
+  progress.line(`lanewise: ${build} build, ${threads} thread${threads === 1 ? '' : 's'} (${reason})`);
 
   const start = performance.now();
   const data = await load(settings, progress, signal);
@@ -65,40 +92,70 @@ async function prepare(values: TrainValues, progress: Progress, signal: AbortSig
   // A signal that came while images were drawn is delivered before the second of two turns of the event loop.
   for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate);
   signal.throwIfAborted();
-  const random = new RandomState(settings.seed);
-  const shape = data.XTrain.shape.slice(1);
-  const model = models[settings.model].build(settings, shape, data.classes.length, random);
-  const { updateRule, learningRate, lrDecay, batchSize, epochs } = settings;
+  let table = '';
+  const summary = model.summary({
+    log: (text) => {
+      table = text;
+    },
+  });
+  const { schedule, warmup, clipNorm, augment, lrDecay, batchSize, sampling, epochs } = settings;
   const solver = saved
     ? Solver.resume(saved.solver, model, data, { random, verbose: false })
     : new Solver(model, data, {
-        updateRule: rules[updateRule].name,
-        optimConfig: { learningRate },
-        ...{ lrDecay, batchSize, numEpochs: epochs, verbose: false, random },
+        ...ruleOptions(settings),
+        schedule: { name: schedules[schedule].name, warmup },
+        clipNorm: clipNorm ?? undefined,
+        augment: augment ?? undefined,
+        ...{ lrDecay, batchSize, sampling, numEpochs: epochs, verbose: false, random },
       });
-  return { settings, data, model, solver, loading };
+  return { settings, data, model, summary, table, solver, loading };
+}
+
+function makeModel(settings: Settings, random: RandomSource): Network {
+  const model = models[settings.model].build(settings, { inputDim: IMAGE_SHAPE, numClasses: NUM_CLASSES, random });
+  const { inputShape, numClasses } = model;
+  if (inputShape.reduce((a, b) => a * b, 1) !== IMAGE_SHAPE.reduce((a, b) => a * b, 1)) {
+    throw new UsageError(`the net takes (${inputShape.join(', ')}), images are (${IMAGE_SHAPE.join(', ')})`);
+  }
+  if (numClasses < NUM_CLASSES) {
+    throw new UsageError(`the net ends in ${numClasses} scores, there are ${NUM_CLASSES} classes`);
+  }
+  return model;
+}
+
+/** UsageError if the net cannot be made: it was asked for. */
+function makeNewModel(settings: Settings, { spec }: TrainValues, random: RandomSource): Network {
+  try {
+    return makeModel(settings, random);
+  } catch (error) {
+    if (!(error instanceof LanewiseError || error instanceof UsageError)) throw error;
+    throw new UsageError(spec === undefined ? error.message : `--spec: ${error.message}`);
+  }
 }
 
 function outOf({ out = 'lanewise-out' }: TrainValues): string {
   return out;
 }
 
-function parameterCount(model: Network): number {
-  return Object.values(model.params).reduce((sum, { size }) => sum + size, 0);
+/** 'fully-connected-net 100-100' */
+function modelName(settings: Settings): string {
+  const kind: ModelKind = models[settings.model];
+  return `${settings.model} ${kind.describe(settings)}`.trimEnd();
 }
 
-function describeRun({ settings, data, model, loading }: Prepared): string {
-  const { hidden, normalization, dropout, updateRule, dtype } = settings;
+function describeRun({ settings, data, summary, table, loading }: Prepared): string {
+  const { normalization = 'none', dropout = 1, updateRule, schedule, dtype } = settings;
   const parts = [
-    `${settings.model} ${hidden.join('-')}`,
+    modelName(settings),
     ...(normalization === 'none' ? [] : [normalization]),
     ...(dropout === 1 ? [] : [`dropout keeps ${dropout}`]),
-    `${parameterCount(model).toLocaleString('en')} ${dtype} parameters`,
-    updateRule,
+    `${summary.parameters.toLocaleString('en')} ${dtype} parameters`,
+    schedule === 'constant' ? updateRule : `${updateRule} with schedule ${schedule}`,
   ];
   const images = [data.XTrain, data.XVal, data.XTest].map((X) => (X.shape[0] as number).toLocaleString('en'));
   const source = settings.data === SYNTHETIC ? 'drawn' : 'loaded';
-  return `data: ${images[0]} training, ${images[1]} validation, ${images[2]} test images, ${source} in ${seconds(loading)}\nmodel: ${parts.join(', ')}`;
+  const indented = table.replaceAll(/^/gm, '  ');
+  return `data: ${images[0]} training, ${images[1]} validation, ${images[2]} test images, ${source} in ${seconds(loading)}\nmodel: ${parts.join(', ')}\n${indented}`;
 }
 
 /** Trains to the end or to the interrupt; seconds and images of it. */
@@ -139,12 +196,17 @@ async function run({ solver }: Prepared, progress: Progress, interrupt: Interrup
   return { training: (performance.now() - start) / 1000, images };
 }
 
+/** A backward pass has the products of the forward pass twice, but for the first layer's. */
+const PASSES = 3;
+
 function report(prepared: Prepared, interrupted: boolean, training: number, images: number): Report {
-  const { settings, data, model, solver, loading } = prepared;
+  const { settings, data, summary, solver, loading } = prepared;
   const { lossHistory, trainAccHistory, valAccHistory, bestParams, bestValAcc } = solver;
   const checkedAt = checkSteps(solver);
   const best = Object.keys(bestParams).length > 0 ? valAccHistory.indexOf(bestValAcc) : -1;
   const perEpoch = solver.numIterations / solver.numEpochs;
+  const imagesPerSecond = training > 0 ? images / training : 0;
+  const test = (flip: boolean) => (interrupted ? null : solver.checkAccuracy(data.XTest, data.yTest, { flip }));
   return {
     command: 'train',
     interrupted,
@@ -156,7 +218,7 @@ function report(prepared: Prepared, interrupted: boolean, training: number, imag
       test: data.XTest.shape[0] as number,
       classes: data.classes,
     },
-    parameters: parameterCount(model),
+    parameters: summary.parameters,
     progress: {
       epoch: solver.epoch,
       epochs: Math.ceil(lossHistory.length / solver.numIterations) * solver.numEpochs || solver.numEpochs,
@@ -166,24 +228,46 @@ function report(prepared: Prepared, interrupted: boolean, training: number, imag
     accuracy: {
       train: trainAccHistory[best] ?? null,
       validation: valAccHistory[best] ?? null,
-      test: interrupted ? null : solver.checkAccuracy(data.XTest, data.yTest),
+      test: test(false),
+      testFlipped: settings.flipEvaluation ? test(true) : null,
       bestEpoch: best < 0 ? null : Math.floor((checkedAt[best] as number) / perEpoch),
     },
     history: { loss: lossHistory, train: trainAccHistory, validation: valAccHistory, checkedAt },
-    timings: { data: loading, training, imagesPerSecond: training > 0 ? images / training : 0 },
+    timings: { data: loading, training, imagesPerSecond, gflops: (PASSES * summary.flops * imagesPerSecond) / 1e9 },
     files: {},
   };
 }
 
-/** Curves as SVG, weights of the first layer as PNG; their files. */
+/** Weights that can be looked at: filters of colour images, or units that see a whole image. */
+function firstLayer({ params }: Network): { filters?: Tensor; units?: Tensor } {
+  const { W1 } = params;
+  const [, channels] = W1.shape;
+  if (W1.rank === 4 && channels === IMAGE_SHAPE[0]) return { filters: W1 };
+  return W1.rank === 2 && W1.shape[0] === IMAGE_SHAPE.reduce((a, b) => a * b, 1) ? { units: W1 } : {};
+}
+
+/** Curves and test images as SVG, weights of the first layer as PNG; their files. */
 async function draw(out: string, { settings, data, model }: Prepared, { history, progress }: Report) {
-  const { curves, weightTiles } = await import('./pictures.js');
-  const files = { curves: join(out, 'training.svg'), weights: join(out, 'first-layer.png') };
+  const pictures = await import('./pictures.js');
   const source = settings.data === SYNTHETIC ? 'synthetic images' : 'CIFAR-10';
-  const title = `${settings.model} ${settings.hidden.join('-')}, ${settings.updateRule}, ${source}`;
-  writeFileSync(files.curves, curves({ title, ...history, stepsPerEpoch: progress.steps / progress.epochs }));
-  const [c, h, w] = data.XTrain.shape.slice(1) as [number, number, number];
-  writeFileSync(files.weights, weightTiles(model.params.W1, [c, h, w]));
+  const title = `${modelName(settings)}, ${settings.updateRule}, ${source}`;
+  const { filters, units } = firstLayer(model);
+  const weights = filters ? pictures.filterTiles(filters) : units && pictures.weightTiles(units, IMAGE_SHAPE);
+  const drawn = [
+    {
+      name: 'curves',
+      file: 'training.svg',
+      content: pictures.curves({ title, ...history, stepsPerEpoch: progress.steps / progress.epochs }),
+    },
+    { name: 'weights', file: 'first-layer.png', content: weights },
+    { name: 'examples', file: 'examples.svg', content: pictures.examples(data, model.predict(data.XTest)) },
+  ];
+  const files: Report['files'] = {};
+  for (const { name, file, content } of drawn) {
+    if (content === undefined) continue;
+    files[name as keyof Report['files']] = join(out, file);
+    writeFileSync(join(out, file), content);
+  }
   return files;
 }
 
@@ -191,30 +275,34 @@ function summary({ accuracy, history, timings, data, files }: Report): string {
   const { loss } = history;
   const [first, last] = [loss[0] as number, loss.slice(-Math.ceil(loss.length / 50))];
   const end = last.reduce((sum, v) => sum + v, 0) / last.length;
-  const speed = `${Math.round(timings.imagesPerSecond).toLocaleString('en')} images/s`;
+  const { imagesPerSecond, gflops } = timings;
+  const rate = gflops < 10 ? gflops.toFixed(1) : Math.round(gflops);
+  const speed = `${Math.round(imagesPerSecond).toLocaleString('en')} images/s, about ${rate} GFLOP/s`;
+  const pictures = [files.curves, files.weights, files.examples].filter((file) => file !== undefined);
+  const flipped = accuracy.testFlipped;
   const lines: [string, string][] = [
     ['test accuracy', `${percent(accuracy.test as number)} of ${data.test.toLocaleString('en')} images`],
+    ...(flipped === null ? [] : [['with mirrors', percent(flipped)] as [string, string]]),
     ['validation', `${percent(accuracy.validation as number)} (best, after epoch ${accuracy.bestEpoch})`],
     ['training', percent(accuracy.train as number)],
     ['loss', `${first.toFixed(3)} ${sparkline(loss)} ${end.toFixed(3)}`],
     ['time', `${seconds(timings.training)}, ${speed}`],
-    ...(files.curves === undefined ? [] : [['pictures', `${files.curves}, ${files.weights}`] as [string, string]]),
+    ...(pictures.length === 0 ? [] : [['pictures', pictures.join(', ')] as [string, string]]),
     ...(files.checkpoint === undefined ? [] : [['checkpoint', files.checkpoint] as [string, string]]),
   ];
   return lines.map(([left, right]) => `${left.padEnd(15)}${right}\n`).join('');
 }
 
 /** Three commands that work as they stand. */
-function nextSteps({ data }: Settings): string {
+function nextSteps({ data, model }: Settings): string {
   const source = data === SYNTHETIC ? '' : ` --data ${quoted(data)}`;
   const steps = [
-    [invocation(`train${source} --hidden 200,200 --normalization batchnorm`), 'a larger net, with batch norm'],
-    [
-      invocation(`train${source} --model two-layer-net --hidden 64`),
-      'one hidden layer; first-layer.png shows what its units look for',
-    ],
+    model === 'convnet'
+      ? [invocation(`train${source} --hidden 100,100`), 'a fully connected net, to compare']
+      : [invocation(`train${source} --preset quick`), 'a small convolutional net, to compare'],
+    [invocation(`train${source} --preset three-layer-convnet`), "the course's; --preset list shows more"],
     [invocation('doctor'), 'what this machine offers, and how fast it is'],
-  ] as const;
+  ];
   const width = Math.max(...steps.map(([command]) => command.length));
   return ['Next:', ...steps.map(([command, why]) => `  ${command.padEnd(width)}  # ${why}`)].join('\n');
 }
@@ -242,15 +330,20 @@ export const train: Command<typeof flags> = {
   summary: 'Train a network on images, by default on drawn ones',
   flags,
   examples: [
-    ['train', 'a small net on drawn images, a few seconds'],
-    ['train --data cifar-10-binary.tar.gz --epochs 5', 'CIFAR-10, as downloaded'],
-    ['train --hidden 256,128 --normalization batchnorm --dropout 0.8', 'a deeper net'],
-    ['train --model two-layer-net --update-rule momentum --reg 0.01', 'other model, other rule'],
+    ['train', 'a small convolutional net on drawn images, some seconds'],
+    ['train --data cifar-10-binary.tar.gz --preset deep', 'CIFAR-10, as downloaded; a deep net'],
+    ['train --hidden 256,128 --normalization batchnorm --dropout 0.8', 'a fully connected net'],
+    ['train --model three-layer-convnet --filters 16 --filter-size 5', "the course's convolutional net"],
+    ['train --augment --schedule cosine --warmup 0.1 --epochs 8', 'the small net, trained longer'],
     ['train --json --quiet > run.json', 'for programs'],
     ['train --resume lanewise-out/checkpoint.lanewise', 'after Ctrl-C'],
   ],
   async run(values) {
     const { json, quiet, pictures } = values;
+    if (values.preset === 'list') {
+      process.stdout.write(presetList());
+      return 0;
+    }
     const out = outOf(values);
     const progress = new Progress({ quiet });
     const interrupt = new Interrupt(() => progress.notice('Stopping after this step; Ctrl-C again to exit at once.'));
@@ -283,6 +376,8 @@ export const train: Command<typeof flags> = {
     if (pictures) Object.assign(result.files, await draw(out, prepared, result));
     if (json) print(result);
     else process.stdout.write(summary(result));
+    const { filters } = firstLayer(prepared.model);
+    if (filters && progress.truecolour) progress.line(`filters of the first layer\n${filterRows(filters)}`);
     if (!json) progress.line(nextSteps(settings));
     return 0;
   },

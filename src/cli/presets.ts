@@ -1,0 +1,77 @@
+/** Nets with settings that suit them, by name: --preset NAME. A new one is an entry of the table. */
+import type { ModelName } from './models.js';
+import type { TrainValues } from './settings.js';
+
+export interface Preset {
+  /** One line for --preset list. */
+  title: string;
+  model: ModelName;
+  /** As if they had been typed. */
+  values: Partial<TrainValues>;
+}
+
+export const presets: Record<string, Preset> = {
+  quick: {
+    title: 'A small convolutional net, seconds on drawn images; what train does when it is told nothing',
+    model: 'convnet',
+    values: {
+      ...{ updateRule: 'adam', learningRate: 2e-3, schedule: 'one-cycle', batchSize: 100, epochs: 4 },
+      sampling: 'epoch',
+    },
+  },
+  'two-layer': {
+    title: "The course's two-layer net, 100 hidden units, SGD",
+    model: 'two-layer-net',
+    values: { hidden: [100], updateRule: 'sgd', learningRate: 1e-3, lrDecay: 0.95, batchSize: 100, epochs: 10 },
+  },
+  'fully-connected': {
+    title: 'Five hidden layers of 100 units, Adam',
+    model: 'fully-connected-net',
+    values: {
+      ...{ hidden: [100, 100, 100, 100, 100], weightScale: 5e-2, reg: 1e-4 },
+      ...{ updateRule: 'adam', learningRate: 1e-3, lrDecay: 1, batchSize: 200, epochs: 10 },
+    },
+  },
+  'three-layer-convnet': {
+    title: "The course's convolutional net, 32 filters of 7x7, Adam, one epoch",
+    model: 'three-layer-convnet',
+    values: {
+      ...{ filters: 32, filterSize: 7, hidden: [500], weightScale: 1e-3, reg: 1e-3 },
+      ...{ updateRule: 'adam', learningRate: 1e-3, lrDecay: 1, batchSize: 50, epochs: 1 },
+    },
+  },
+  'batchnorm-convnet': {
+    title: 'The same with 64 filters of 3x3 and batch norm, 15 epochs',
+    model: 'three-layer-convnet',
+    values: {
+      ...{ filters: 64, filterSize: 3, hidden: [500], normalization: 'batchnorm', weightScale: 1e-3, reg: 5e-3 },
+      ...{ updateRule: 'adam', learningRate: 1e-3, lrDecay: 0.99, batchSize: 50, epochs: 15 },
+    },
+  },
+  deep: {
+    title: 'Six convolutions with batch norm on shifted, mirrored, partly hidden images; best on CIFAR-10',
+    model: 'convnet',
+    values: {
+      spec: {
+        norm: 'batchnorm',
+        layers: [
+          ...[{ conv: 32 }, { conv: 32 }, { maxPool: 2 }],
+          ...[{ conv: 64 }, { conv: 64 }, { maxPool: 2 }],
+          ...[{ conv: 128 }, { conv: 128 }, { maxPool: 2 }],
+          'globalAvgPool',
+        ],
+      },
+      ...{ reg: 5e-4, labelSmoothing: 0.1, augment: { crop: 4, flip: true, cutout: 8 } },
+      ...{ updateRule: 'nesterov', learningRate: 0.1, schedule: 'linear', warmup: 0.2, batchSize: 128, epochs: 14 },
+      ...{ sampling: 'epoch', flipEvaluation: true },
+    },
+  },
+};
+
+/** For --preset list. */
+export function presetList(): string {
+  const width = Math.max(...Object.keys(presets).map((name) => name.length));
+  return Object.entries(presets)
+    .map(([name, { title }]) => `${name.padEnd(width)}  ${title}\n`)
+    .join('');
+}
