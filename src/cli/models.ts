@@ -79,10 +79,19 @@ function common({ weightScale, reg, loss, labelSmoothing, dtype }: CommonSetting
   return { weightScale, reg, loss, labelSmoothing, dtype };
 }
 
-/** Some seconds an epoch on drawn images; its first filters are large enough to be looked at. */
+/**
+ * A second or two an epoch on drawn images. The first filters begin near zero, so that what they have learned is what is
+ * seen of them; behind a norm their scale does not matter.
+ */
 const SMALL: ConvNetSpec = {
   norm: 'batchnorm',
-  layers: [{ conv: 16, size: 5, stride: 2 }, { maxPool: 2 }, { conv: 32 }, { maxPool: 2 }, { conv: 64 }],
+  layers: [
+    { conv: 16, size: 5, stride: 2, weightScale: 1e-3 },
+    { maxPool: 2 },
+    { conv: 32 },
+    { maxPool: 2 },
+    { conv: 64 },
+  ],
 };
 
 export const models = {

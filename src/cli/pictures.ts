@@ -157,7 +157,7 @@ export function filterTiles(weights: Tensor): Uint8Array {
   const [F, C, HH, WW] = weights.shape;
   const { data } = weights;
   const scale = Math.max(1, Math.round(TILE / Math.max(HH, WW)));
-  const columns = Math.ceil(Math.sqrt(2 * F));
+  const columns = Math.min(F, F > 64 ? 16 : 8);
   const rows = Math.ceil(F / columns);
   const width = columns * (WW * scale + GAP) + GAP;
   const height = rows * (HH * scale + GAP) + GAP;

@@ -15,8 +15,8 @@ export const presets: Record<string, Preset> = {
     title: 'A small convolutional net, seconds on drawn images; what train does when it is told nothing',
     model: 'convnet',
     values: {
-      ...{ updateRule: 'adam', learningRate: 2e-3, schedule: 'one-cycle', batchSize: 100, epochs: 4 },
-      sampling: 'epoch',
+      ...{ updateRule: 'adam', learningRate: 2e-3, schedule: 'one-cycle', weightDecay: 0.05 },
+      ...{ batchSize: 100, sampling: 'epoch', epochs: 4 },
     },
   },
   'two-layer': {
