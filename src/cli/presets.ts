@@ -1,18 +1,18 @@
 /** Nets with settings that suit them, by name: --preset NAME. A new one is an entry of the table. */
-import type { ModelName } from './models.js';
-import type { TrainValues } from './settings.js';
+import type { ModelName, ModelSettings } from './models.js';
+import type { TrainingSettings } from './training.js';
 
 export interface Preset {
   /** One line for --preset list. */
   title: string;
   model: ModelName;
   /** As if they had been typed. */
-  values: Partial<TrainValues>;
+  values: Partial<ModelSettings & TrainingSettings>;
 }
 
 export const presets: Record<string, Preset> = {
   quick: {
-    title: 'A small convolutional net, seconds on drawn images; what train does when it is told nothing',
+    title: 'A small convolutional net, seconds on drawn images; what train does by itself',
     model: 'convnet',
     values: {
       ...{ updateRule: 'adam', learningRate: 2e-3, schedule: 'one-cycle', weightDecay: 0.05 },
@@ -49,7 +49,7 @@ export const presets: Record<string, Preset> = {
     },
   },
   deep: {
-    title: 'Six convolutions with batch norm on shifted, mirrored, partly hidden images; best on CIFAR-10',
+    title: 'Six convolutions with batch norm on shifted, mirrored, partly blanked images',
     model: 'convnet',
     values: {
       spec: {

@@ -1,6 +1,6 @@
 /** What `lanewise train` can be told, and what it does when it is not. */
 
-import { type AugmentOptions, type ConvNetSpec, DataError, type UpdateRuleName } from '../index.js';
+import { type ConvNetSpec, DataError } from '../index.js';
 import { SYNTHETIC, TRAINING_IMAGES } from './dataset.js';
 import {
   auto,
@@ -28,114 +28,26 @@ import {
 } from './models.js';
 import { presets } from './presets.js';
 import { readSpec } from './spec.js';
+import {
+  AUGMENT,
+  augmentationText,
+  readAugmentation,
+  readRule,
+  readSchedule,
+  ruleNames,
+  rules,
+  samplings,
+  scheduleNames,
+  schedules,
+  type TrainingSettings,
+} from './training.js';
 
 /** Everything that decides the numbers of a run, as plain JSON: the same settings on the same data give the same bits. */
-export interface Settings extends ModelSettings {
+export interface Settings extends ModelSettings, TrainingSettings {
   /** 'synthetic', or where CIFAR-10 is. */
   data: string;
   numTrain: number;
   model: ModelName;
-  updateRule: Rule;
-  learningRate: number;
-  lrDecay: number;
-  schedule: ScheduleName;
-  warmup: number;
-  clipNorm: number | null;
-  weightDecay: number;
-  augment: AugmentOptions | null;
-  sampling: (typeof samplings)[number];
-  batchSize: number;
-  epochs: number;
-  seed: number;
-  /** Whether the test accuracy is also measured with each image and its mirror image. */
-  flipEvaluation: boolean;
-}
-
-/**
- * Update rules by the names they have here, with the library's name and a learning rate that suits pixels (-128 to 128).
- * weightDecay: default of those that decay the weights themselves.
- */
-export const rules = {
-  sgd: { name: 'sgd', learningRate: 5e-3 },
-  momentum: { name: 'sgdMomentum', learningRate: 1e-3 },
-  nesterov: { name: 'sgdMomentum', learningRate: 1e-3, config: { nesterov: true } },
-  rmsprop: { name: 'rmsprop', learningRate: 2e-4 },
-  adam: { name: 'adam', learningRate: 5e-4 },
-  adamw: { name: 'adamw', learningRate: 5e-4, weightDecay: 1e-2 },
-  adagrad: { name: 'adagrad', learningRate: 1e-2 },
-} as const satisfies Record<string, RuleEntry>;
-type Rule = keyof typeof rules;
-interface RuleEntry {
-  name: UpdateRuleName;
-  learningRate: number;
-  config?: object;
-  weightDecay?: number;
-}
-const ruleNames = Object.keys(rules) as Rule[];
-
-/** What the Solver is told of the rule. */
-export function ruleOptions({ updateRule, learningRate, weightDecay }: Settings) {
-  const { name, config, weightDecay: own }: RuleEntry = rules[updateRule];
-  const optimConfig = { ...config, learningRate, ...(own === undefined ? {} : { weightDecay }) };
-  return { updateRule: name, optimConfig, ...(own === undefined ? { weightDecay } : {}) };
-}
-
-/** sgd_momentum, sgdMomentum and sgd-momentum are other names of momentum. */
-function rule(typed: string): Rule {
-  const known = choice(...ruleNames);
-  return /^sgd[-_]?momentum$/i.test(typed) ? 'momentum' : known(typed);
-}
-
-/** Schedules by the names they have here, with the library's name and its warm-up. */
-export const schedules = {
-  constant: { name: 'constant', warmup: 0 },
-  linear: { name: 'linear', warmup: 0 },
-  cosine: { name: 'cosine', warmup: 0 },
-  step: { name: 'step', warmup: 0 },
-  'one-cycle': { name: 'oneCycle', warmup: 0.3 },
-} as const;
-type ScheduleName = keyof typeof schedules;
-const scheduleNames = Object.keys(schedules) as ScheduleName[];
-
-/** oneCycle and one_cycle are other names of one-cycle. */
-function schedule(typed: string): ScheduleName {
-  return /^one[-_]?cycle$/i.test(typed) ? 'one-cycle' : choice(...scheduleNames)(typed);
-}
-
-const samplings = ['replacement', 'epoch'] as const;
-
-/** What can be done to an image, with the numbers that it takes; flip takes none. */
-const CHANGES = {
-  crop: number({ low: 1, high: 31, integer: true }),
-  flip: undefined,
-  cutout: number({ low: 1, high: 32, integer: true }),
-} as const;
-const AUGMENT = 'crop=4,flip';
-
-/** crop=4,flip,cutout=8; 'none' is null. */
-function augmentation(typed: string): AugmentOptions | null {
-  if (typed === 'none') return null;
-  const rule = `'none' or a list of crop=N, flip, cutout=N, such as ${AUGMENT}`;
-  const chosen: Record<string, number | boolean> = {};
-  for (const part of typed.split(',')) {
-    const [name, value] = part.split('=') as [string, string | undefined];
-    if (!Object.hasOwn(CHANGES, name) || Object.hasOwn(chosen, name)) throw new RuleError(rule);
-    const read = CHANGES[name as keyof typeof CHANGES];
-    if ((read === undefined) !== (value === undefined)) throw new RuleError(rule);
-    try {
-      chosen[name] = read ? read(value as string) : true;
-    } catch (error) {
-      throw error instanceof RuleError ? new RuleError(`${rule}, with ${name} ${error.message}`) : error;
-    }
-  }
-  return chosen;
-}
-
-/** The list that is read as these options. */
-function augmentationText(saved: unknown): string {
-  return Object.entries(saved as object)
-    .map(([name, value]) => (value === true ? name : `${name}=${value}`))
-    .join(',');
 }
 
 function odd(typed: string): number {
@@ -235,7 +147,7 @@ export const flags = {
     text: `${dtypes.join(' or ')} (default: float32)`,
     read: choice(...dtypes),
   },
-  updateRule: { value: 'NAME', group: TRAINING, text: `${ruleNames.join(', ')} (default: adam)`, read: rule },
+  updateRule: { value: 'NAME', group: TRAINING, text: `${ruleNames.join(', ')} (default: adam)`, read: readRule },
   learningRate: {
     value: 'RATE',
     group: TRAINING,
@@ -245,14 +157,14 @@ export const flags = {
   lrDecay: {
     value: 'FACTOR',
     group: TRAINING,
-    text: 'The learning rate is multiplied by it after an epoch (default: 0.95, 1 with a schedule)',
+    text: 'Factor on the learning rate after every epoch (default: 0.95, 1 with a schedule)',
     read: number({ low: 0, high: 1, above: true }),
   },
   schedule: {
     value: 'NAME',
     group: TRAINING,
-    text: `Learning rate over the run: ${scheduleNames.join(', ')} (default: constant)`,
-    read: schedule,
+    text: `Its course: ${scheduleNames.join(', ')} (default: constant)`,
+    read: readSchedule,
   },
   warmup: {
     value: 'F',
@@ -277,7 +189,7 @@ export const flags = {
     bare: AUGMENT,
     group: TRAINING,
     text: `Change training images at random: crop=N, flip, cutout=N; alone ${AUGMENT}`,
-    read: augmentation,
+    read: readAugmentation,
     restore: augmentationText,
   },
   batchSize: { value: 'N', group: TRAINING, text: 'Images a step (default: 100)', read: count },
@@ -335,9 +247,9 @@ export function settle(values: TrainValues): Settings {
   const { preset: name = isStandard(values) ? STANDARD : undefined } = values;
   const preset = name === undefined ? undefined : presets[name];
   const model = preset?.model ?? fittingModel(values);
-  const fault = name === undefined ? undefined : `does not go with --preset ${name}, which is a ${model}`;
-  if (fault !== undefined && (values.model ?? model) !== model)
-    throw new UsageError(`--model ${values.model} ${fault}`);
+  if (values.model !== undefined && values.model !== model) {
+    throw new UsageError(`--model ${values.model} does not go with --preset ${name}, which is a ${model}`);
+  }
   const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== false);
   const inherited = { ...preset?.values };
   // A rate that suits one rule does not suit another.

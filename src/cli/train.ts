@@ -21,8 +21,9 @@ import { type Command, flagName, UsageError } from './flags.js';
 import { Interrupt } from './interrupt.js';
 import { type ModelKind, models } from './models.js';
 import { presetList } from './presets.js';
-import { flags, ruleOptions, type Settings, schedules, settle, settleAgain, type TrainValues } from './settings.js';
+import { flags, type Settings, settle, settleAgain, type TrainValues } from './settings.js';
 import { invocation, Progress, percent, quoted, seconds, sparkline } from './terminal.js';
+import { ruleOptions, schedules } from './training.js';
 
 /** The document of --json. Accuracies are fractions, times are seconds. */
 interface Report {
@@ -377,7 +378,8 @@ export const train: Command<typeof flags> = {
     if (json) print(result);
     else process.stdout.write(summary(result));
     const { filters } = firstLayer(prepared.model);
-    if (filters && progress.truecolour) progress.line(`filters of the first layer\n${filterRows(filters)}`);
+    const rows = filters && progress.truecolour ? filterRows(filters, process.stderr.columns) : [];
+    if (rows.length > 0) progress.line(['filters of the first layer', ...rows].join('\n'));
     if (!json) progress.line(nextSteps(settings));
     return 0;
   },

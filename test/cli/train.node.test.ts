@@ -17,14 +17,19 @@ describe('a run', () => {
       expect(lines[0]).toMatch(/^lanewise: (simd|relaxed) build, 1 thread \(.*; one thread as asked\)$/);
       expect(lines[1]).toMatch(/^data: 100 training, 1,000 validation, 1,000 test images, drawn in [\d.]+ s$/);
       expect(lines[2]).toBe('model: fully-connected-net 8, 24,674 float32 parameters, adam');
-      expect(lines[3]).toMatch(/^epoch 1\/2 {2}loss \d\.\d{3} {2}train +[\d.]+ % {2}val +[\d.]+ % {2}[\d.]+ s$/);
-      expect(lines[4]).toMatch(/^epoch 2\/2 /);
-      expect(lines[5]).toBe('Next:');
-      expect(lines.length).toBe(9);
+      expect(lines[3]).toMatch(/^ {2}layer +output +parameters +flops$/);
+      expect(lines[9]).toMatch(/^ {2}total +24,674 +49\.3 k$/);
+      expect(lines[11]).toMatch(/^epoch 1\/2 {2}loss \d\.\d{3} {2}train +[\d.]+ % {2}val +[\d.]+ % {2}[\d.]+ s$/);
+      expect(lines[12]).toMatch(/^epoch 2\/2 /);
+      expect(lines[13]).toBe('Next:');
+      expect(lines.length).toBe(17);
       expect(stdout).toMatch(
         /^test accuracy {2}[\d.]+ % of 1,000 images\nvalidation {5}[\d.]+ % \(best, after epoch \d\)\n/,
       );
-      expect(stdout).toMatch(/\npictures {7}lanewise-out.training\.svg, lanewise-out.first-layer\.png\n$/);
+      expect(stdout).toMatch(/\ntime +[\d.]+ s, [\d,]+ images\/s, about [\d.]+ GFLOP\/s\n/);
+      expect(stdout).toMatch(
+        /\npictures {7}lanewise-out.training\.svg, lanewise-out.first-layer\.png, lanewise-out.examples\.svg\n$/,
+      );
       expect(stdout + stderr).not.toMatch(escapes);
       expect(stderr).not.toContain('\r');
     });
@@ -150,7 +155,11 @@ describe('pictures', () => {
     await inFolder(async (cwd) => {
       const { stdout } = await run(['train', ...tiny, '--out', 'a/b c', '--json'], { cwd });
       const { files } = JSON.parse(stdout);
-      expect(files).toEqual({ curves: join('a/b c', 'training.svg'), weights: join('a/b c', 'first-layer.png') });
+      expect(files).toEqual({
+        curves: join('a/b c', 'training.svg'),
+        weights: join('a/b c', 'first-layer.png'),
+        examples: join('a/b c', 'examples.svg'),
+      });
       const svg = readFileSync(join(cwd, files.curves), 'utf8');
       expect(svg).toMatch(/^<svg .*<\/svg>$/s);
       expect(svg).not.toContain('NaN');

@@ -69,7 +69,10 @@ describe('a wrong command line', () => {
     ],
     [['train', '--threads', 'many'], "--threads must be 'auto' or an integer >= 1 and <= 256, got 'many'"],
     [['train', '--update-rule', 'adamm'], 'did you mean adam?'],
-    [['train', '--model', 'resnet'], "--model must be one of two-layer-net, fully-connected-net, got 'resnet'"],
+    [
+      ['train', '--model', 'resnet'],
+      "--model must be one of two-layer-net, fully-connected-net, three-layer-convnet, convnet, got 'resnet'",
+    ],
     [
       ['train', '--model', 'two-layer-net', '--hidden', '9,9'],
       "--hidden must be one size for two-layer-net, got '9,9'",
@@ -78,6 +81,36 @@ describe('a wrong command line', () => {
       ['train', '--model', 'two-layer-net', '--dropout', '0.5'],
       '--dropout does not apply to two-layer-net; it does to fully-connected-net',
     ],
+    [
+      ['train', '--model', 'convnet', '--hidden', '9'],
+      '--hidden does not apply to convnet; it does to two-layer-net, ',
+    ],
+    [
+      ['train', '--filters', '9', '--dropout', '0.5'],
+      '--dropout does not apply to three-layer-convnet; it does to fully-connected-net',
+    ],
+    [
+      ['train', '--model', 'three-layer-convnet', '--normalization', 'layernorm'],
+      "--normalization must be none or batchnorm for three-layer-convnet, got 'layernorm'",
+    ],
+    [['train', '--filter-size', '4'], "--filter-size must be an odd integer >= 1, got '4'"],
+    [['train', '--loss', 'svm', '--label-smoothing', '0.1'], '--label-smoothing does not go with --loss svm'],
+    [['train', '--weight-scale', 'big'], "--weight-scale must be 'he' or a number >= 0, got 'big'"],
+    [['train', '--schedule', 'cosinus'], 'did you mean cosine?'],
+    [['train', '--warmup', '2'], "--warmup must be a number >= 0 and <= 1, got '2'"],
+    [
+      ['train', '--augment', 'crop'],
+      "--augment must be 'none' or a list of crop=N, flip, cutout=N, such as crop=4,flip",
+    ],
+    [['train', '--augment', 'flip,flip'], "got 'flip,flip'"],
+    [['train', '--augment=crop=40'], "with crop an integer >= 1 and <= 31, got 'crop=40'"],
+    [['train', '--preset', 'depp'], 'did you mean deep?'],
+    [
+      ['train', '--preset', 'deep', '--model', 'two-layer-net'],
+      '--model two-layer-net does not go with --preset deep, which is a convnet',
+    ],
+    [['train', '--spec', 'none.json'], "--spec must be a file that exists, got 'none.json'"],
+    [['train', '--spec', '.'], "--spec must be a file, got '.'"],
     [['train', '--data', 'nowhere'], "--data must be 'synthetic' or a folder, file or URL that exists, got 'nowhere'"],
     [['doctor', '--threads', '0'], "--threads must be 'auto' or an integer >= 1 and <= 256, got '0'"],
   ])('%j', async (args, message) => {
