@@ -228,7 +228,9 @@ export function examples({ XTest, yTest, meanImage, classes }: DataSet, predicte
         `<image x="${x}" y="${top + 14}" width="${side}" height="${side}" style="image-rendering:pixelated" href="data:image/png;base64,${picture(i)}"/>`,
         `<text ${middle} y="${top + side + 32}" fill="${INK}">${classes[labels[i]]}</text>`,
         ...(error
-          ? [`<text ${middle} y="${top + side + 48}" fill="${ORANGE}" font-weight="600">${classes[found[i]]}</text>`]
+          ? [
+              `<text ${middle} y="${top + side + 48}" fill="${ORANGE}" font-weight="600">${classes[found[i]] ?? found[i]}</text>`,
+            ]
           : []),
       ];
     });

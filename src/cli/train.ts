@@ -301,7 +301,10 @@ function nextSteps({ data, model }: Settings): string {
     model === 'convnet'
       ? [invocation(`train${source} --hidden 100,100`), 'a fully connected net, to compare']
       : [invocation(`train${source} --preset quick`), 'a small convolutional net, to compare'],
-    [invocation(`train${source} --preset three-layer-convnet`), "the course's; --preset list shows more"],
+    [
+      invocation(`train${source} --preset ${model === 'three-layer-convnet' ? 'two-layer' : 'three-layer-convnet'}`),
+      "a net of the course's; --preset list shows more",
+    ],
     [invocation('doctor'), 'what this machine offers, and how fast it is'],
   ];
   const width = Math.max(...steps.map(([command]) => command.length));
