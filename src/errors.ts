@@ -99,6 +99,21 @@ export class DataError extends LanewiseError {
   }
 }
 
+/**
+ * Runs `act`, part of the work of `where`: an error that names another function, or no place within this one, is thrown
+ * again as one of `where`.
+ */
+export function within<T>(where: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof LanewiseError)) throw error;
+    if (error.where.startsWith(where) || error.argument?.startsWith(where)) throw error;
+    const Kind = error.constructor as new (parts: ErrorParts) => LanewiseError;
+    throw new Kind({ ...error, where });
+  }
+}
+
 /** Short text of any value for an error message. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return value.length > 60 ? `'${value.slice(0, 57)}...'` : `'${value}'`;

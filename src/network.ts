@@ -81,6 +81,8 @@ export interface Layer {
 export interface Stage {
   /** Of one example that comes out. */
   readonly shape: Shape;
+  /** In training it returns what it is given, or a view of it. */
+  readonly passes?: boolean;
   /** Whether backward reads what forward was given, or what it returned. If not, that memory is used again earlier. */
   readonly keepsInput: boolean;
   readonly keepsOutput: boolean;
@@ -143,6 +145,7 @@ export function chain(builder: Builder, layers: readonly Layer[], input: Shape):
       held = stage.keepsOutput || (same && (held || stage.keepsInput));
       h = y;
     }
+    if (mode === 'train') keepsOutput = held;
     return h;
   };
 
@@ -161,16 +164,36 @@ export function chain(builder: Builder, layers: readonly Layer[], input: Shape):
     return d;
   };
 
-  const keepsOutput = stages.at(-1)?.keepsOutput ?? true;
   let products = 0;
   let extra = 0;
-  for (const [i, stage] of stages.entries()) {
-    const next = stages[i + 1];
+  /** The memory that lies between two stages: its size if it is made here, and whether it is kept. */
+  let made = 0;
+  let keepsOutput = true;
+  for (const stage of stages) {
     products += stage.products ?? 0;
     extra += stage.extra ?? 0;
-    if (next && (stage.keepsOutput || next.keepsInput)) extra += sizeOf(stage.shape);
+    if (stage.passes) {
+      keepsOutput ||= stage.keepsInput || stage.keepsOutput;
+      continue;
+    }
+    if (keepsOutput || stage.keepsInput) extra += made;
+    made = sizeOf(stage.shape);
+    keepsOutput = stage.keepsOutput;
   }
-  return { shape, keepsInput: true, keepsOutput, forward, backward, products, extra, parts };
+  return {
+    shape,
+    passes: made === 0,
+    keepsInput: true,
+    // A forward pass may find more: stages need not say that they return views.
+    get keepsOutput() {
+      return keepsOutput;
+    },
+    forward,
+    backward,
+    products,
+    extra,
+    parts,
+  };
 }
 
 class Construction implements Builder {

@@ -1,34 +1,11 @@
 // The engine behind the models: gradients of every kind of net, parameters, planned memory, and layers made of layers.
 import * as lw from 'lanewise';
 import { describe, expect, test } from 'vitest';
-import { bits, expectClose, expectRefused, firstDifference, floats } from './support.js';
+import { bits, examples, expectClose, expectGradients, expectRefused, firstDifference, floats } from './support.js';
 
 const { affine, affineRelu, batchnorm, dropout, layernorm, leakyRelu, relu, sigmoid, swish, tanh } = lw.layers;
 
 const live = () => lw.info().memory.live;
-
-/** X (N, D) and labels below C. */
-function examples(N: number, shape: number[], C: number, dtype: 'float32' | 'float64' = 'float64', seed = 5) {
-  const rs = new lw.RandomState(seed);
-  return { X: rs.randn(N, ...shape, { dtype }), y: rs.randint(0, C, [N]) };
-}
-
-/** Holds all gradients of a model against central differences. */
-function expectGradients(model: lw.Network, X: lw.Tensor, y: lw.Tensor): void {
-  lw.scope(() => {
-    const [, gradients] = model.loss(X, y);
-    expect(Object.keys(gradients)).toEqual(model.paramNames);
-    for (const name of model.paramNames) {
-      const numeric = lw.evalNumericalGradient(() => model.loss(X, y)[0], model.params[name]);
-      for (const [i, slope] of numeric.data.entries()) {
-        const g = gradients[name].data[i];
-        // Below 1e-3 rounding decides: the bias before a norm, for one, has no gradient at all.
-        const error = Math.abs(g - slope) / Math.max(1e-3, Math.abs(g) + Math.abs(slope));
-        expect(error, `${name}[${i}] is ${g}, not ${slope}`).toBeLessThan(1e-6);
-      }
-    }
-  });
-}
 
 /** x + inner(x): what a residual layer looks like to the network. */
 function residual(inner: readonly lw.Layer[]): lw.Layer {

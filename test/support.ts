@@ -144,3 +144,26 @@ export function expectRefused(
   else expect(error.message, what).toMatch(message);
   expect(lw.info().memory.live, `${what}: live bytes after ${error.message}`).toBe(before);
 }
+
+/** X (N, …shape) of standard normals and labels below C. */
+export function examples(N: number, shape: number[], C: number, dtype: 'float32' | 'float64' = 'float64', seed = 5) {
+  const rs = new lw.RandomState(seed);
+  return { X: rs.randn(N, ...shape, { dtype }), y: rs.randint(0, C, [N]) };
+}
+
+/** Holds all gradients of a model against central differences. */
+export function expectGradients(model: lw.Network, X: lw.Tensor, y: lw.Tensor): void {
+  lw.scope(() => {
+    const [, gradients] = model.loss(X, y);
+    expect(Object.keys(gradients)).toEqual(model.paramNames);
+    for (const name of model.paramNames) {
+      const numeric = lw.evalNumericalGradient(() => model.loss(X, y)[0], model.params[name]);
+      for (const [i, slope] of numeric.data.entries()) {
+        const g = gradients[name].data[i];
+        // Below 1e-3 rounding decides: the bias before a norm, for one, has no gradient at all.
+        const error = Math.abs(g - slope) / Math.max(1e-3, Math.abs(g) + Math.abs(slope));
+        expect(error, `${name}[${i}] is ${g}, not ${slope}`).toBeLessThan(1e-6);
+      }
+    }
+  });
+}

@@ -1,5 +1,6 @@
 /** Convolutional nets of any depth, written as plain JSON. */
-import { checkNumber, checkOptions, describe, nearest, OptionError } from '../errors.js';
+import { checkFlag } from '../augment.js';
+import { checkNumber, checkOptions, describe, nearest, OptionError, within } from '../errors.js';
 import { type Layer, NETWORK_OPTIONS, Network, type NetworkOptions } from '../network.js';
 import type { RandomSource } from '../random.js';
 import {
@@ -22,6 +23,7 @@ import {
   swish,
   tanh,
 } from './layers.js';
+import { checkWeightScale } from './stages.js';
 
 /** Normalisation behind a convolution or an affine layer. */
 export type NormSpec = 'batchnorm' | 'layernorm' | { groupnorm: number } | null;
@@ -40,6 +42,8 @@ export interface ConvSpec {
   /** Default true. */
   relu?: boolean;
   weightScale?: number | 'he';
+  /** Without Winograd's transforms, see ConvParam; default false. */
+  exact?: boolean;
 }
 
 export interface AffineSpec {
@@ -108,12 +112,15 @@ class Reader {
   list(where: string, value: unknown, depth = 0): Layer[] {
     if (!Array.isArray(value)) this.#refuse(where, 'a list of layers', value);
     if (depth > DEEPEST) this.#refuse(where, `at most ${DEEPEST} lists inside one another`, value);
-    return value.flatMap((item, i) => this.#item(`${where}[${i}]`, item, depth));
+    if (value.length > MOST_LAYERS) this.#refuse(where, `at most ${MOST_LAYERS} layers`, value);
+    return [...value].flatMap((item, i) => this.#item(`${where}[${i}]`, item, depth));
   }
 
   #item(where: string, item: unknown, depth: number): Layer[] {
     if (++this.#count > MOST_LAYERS) this.#refuse(where, `among the first ${MOST_LAYERS} layers`, item);
-    if (typeof item === 'string' && Object.hasOwn(PLAIN, item)) return [PLAIN[item as keyof typeof PLAIN]()];
+    if (typeof item === 'string' && Object.hasOwn(PLAIN, item)) {
+      return [placed(where, PLAIN[item as keyof typeof PLAIN]())];
+    }
     const kind = isObject(item) ? KINDS.find((name) => Object.hasOwn(item, name)) : undefined;
     if (kind === undefined) {
       const typed = typeof item === 'string' ? item : isObject(item) ? Object.keys(item)[0] : undefined;
@@ -121,8 +128,11 @@ class Reader {
       const hint = near && `did you mean '${near}'?`;
       this.#refuse(where, `${Object.keys(PLAIN).join(', ')}, or an object with ${KINDS.join(', ')}`, item, hint);
     }
-    const known = { ...(item as Record<string, unknown>) };
-    return this.#build(`${where}.${kind}`, kind as Kind, known, depth);
+    const place = `${where}.${kind}`;
+    const built = within(place, () =>
+      this.#build(place, kind as Kind, { ...(item as Record<string, unknown>) }, depth),
+    );
+    return built.map((layer) => placed(place, layer));
   }
 
   #build(where: string, kind: Kind, item: Record<string, unknown>, depth: number): Layer[] {
@@ -148,6 +158,7 @@ class Reader {
       }
       case 'repeat': {
         const times = checkNumber(where, kind, value, { low: 1, high: MOST_LAYERS, integer: true });
+        if (Array.isArray(item.layers) && item.layers.length === 0) this.#refuse(`${where}.layers`, 'not empty', []);
         return Array.from({ length: times }, () => this.list(`${where}.layers`, item.layers, depth + 1)).flat();
       }
       case 'maxPool':
@@ -167,7 +178,7 @@ class Reader {
   #options(kind: Kind, item: Record<string, unknown>): object {
     const { [kind]: _, norm: _norm, relu: _relu, layers: _layers, shortcut: _shortcut, ...own } = item;
     if (!['conv', 'affine'].includes(kind)) return own;
-    return { weightScale: this.defaults.weightScale, ...own };
+    return own.weightScale === undefined ? { ...own, weightScale: this.defaults.weightScale } : own;
   }
 
   /** layer - norm - ReLU, as few passes as there are layers for. */
@@ -185,8 +196,7 @@ class Reader {
   }
 
   #relu(where: string, relu: unknown = true): boolean {
-    if (typeof relu === 'boolean') return relu;
-    throw new OptionError({ where, argument: 'relu', rule: 'true or false', value: describe(relu) });
+    return checkFlag(where, 'relu', relu);
   }
 
   #refuse(argument: string, rule: string, value: unknown, hint?: string): never {
@@ -196,7 +206,7 @@ class Reader {
 
 /** What an object of a list may hold besides its own name. */
 const OPTIONS = {
-  conv: ['size', 'stride', 'pad', 'norm', 'relu', 'weightScale'],
+  conv: ['size', 'stride', 'pad', 'norm', 'relu', 'weightScale', 'exact'],
   affine: ['norm', 'relu', 'weightScale'],
   residual: ['shortcut', 'relu'],
   repeat: ['layers'],
@@ -211,6 +221,11 @@ const KINDS = Object.keys(OPTIONS) as Kind[];
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The layer; what does not fit before it is an error of its place. */
+function placed(where: string, layer: Layer): Layer {
+  return { ...layer, build: (builder, input) => within(where, () => layer.build(builder, input)) };
 }
 
 function checkNorm(where: string, norm: unknown): NormSpec {
@@ -251,7 +266,9 @@ export class ConvNet extends Network {
     checkOptions(where, spec, [...known, 'layers', 'numClasses', 'norm', 'weightScale']);
     checkOptions(where, options, ['random']);
     const { inputDim = [3, 32, 32], numClasses = 10, norm = null, weightScale = 'he', layers: list, ...rest } = spec;
-    const body = new Reader({ norm: checkNorm(where, norm), weightScale }).list('layers', list);
+    const defaults = { norm: checkNorm(where, norm), weightScale: checkWeightScale(where, weightScale) };
+    if (numClasses !== null) checkNumber(where, 'numClasses', numClasses, { low: 1, integer: true });
+    const body = new Reader(defaults).list('layers', list);
     const head = numClasses === null ? [] : [affine(numClasses, { weightScale })];
     super([...body, ...head], { inputDim, ...rest, random: options.random });
     this.spec = JSON.parse(JSON.stringify(spec)) as ConvNetSpec;

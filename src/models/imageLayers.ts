@@ -1,4 +1,5 @@
 /** Layers of images (C, H, W) for Network: convolutions, pooling, residual blocks. Shapes are those of one example. */
+import { checkFlag } from '../augment.js';
 import { checkNumber, checkOptions, describe, formatShape, OptionError, ShapeError } from '../errors.js';
 import * as kernels from '../kernels.js';
 import { type ConvCache, type ConvParam, convGradients, convolve } from '../layers/conv.js';
@@ -47,6 +48,21 @@ function checkImageShape(name: string, input: Shape): [number, number, number] {
   throw new ShapeError({ where: 'Network', argument: name, rule: 'for images (C, H, W)', value, hint });
 }
 
+/** Height and width, checked. */
+function checkSides(name: string, size: unknown): [number, number] {
+  const sides = typeof size === 'number' ? [size, size] : size;
+  if (!Array.isArray(sides) || sides.length !== 2) {
+    throw new OptionError({
+      where: name,
+      argument: 'size',
+      rule: 'a number or [height, width]',
+      value: describe(size),
+    });
+  }
+  for (const side of sides) checkNumber(name, 'size', side, { low: 1, integer: true });
+  return sides as [number, number];
+}
+
 /** What all convolutions have in common; `finish` makes the stage. */
 function convLayer(
   name: string,
@@ -62,15 +78,15 @@ function convLayer(
   }) => Stage,
 ): Layer {
   checkNumber(name, 'filters', F, { low: 1, integer: true });
-  const { size = 3, stride = 1, exact = false } = options;
-  const [HH, WW] = (typeof size === 'number' ? [size, size] : size) as [number, number];
-  for (const side of [HH, WW]) checkNumber(name, 'size', side, { low: 1, integer: true });
+  const { size = 3, stride = 1, pad: padding } = options;
+  const exact = checkFlag(name, 'exact', options.exact ?? false);
+  const [HH, WW] = checkSides(name, size);
   const half = (HH - 1) / 2;
-  if (options.pad === undefined && (HH !== WW || !Number.isInteger(half))) {
+  if (padding === undefined && (HH !== WW || !Number.isInteger(half))) {
     const rule = 'given for filters that are not square with odd sides';
     throw new OptionError({ where: name, argument: 'pad', rule, value: `size ${HH}x${WW}` });
   }
-  const pad = checkNumber(name, 'pad', options.pad ?? half, { low: 0, integer: true });
+  const pad = checkNumber(name, 'pad', padding === undefined ? half : padding, { low: 0, integer: true });
   checkNumber(name, 'stride', stride, { low: 1, integer: true });
   const weightScale = checkWeightScale(name, options.weightScale);
   return {
@@ -164,7 +180,7 @@ export function convBnRelu(filters: number, options: ConvOptions & BatchnormOpti
 }
 
 export interface PoolOptions {
-  /** Step between windows; default their size, so that they do not overlap. */
+  /** Step between windows; default the size of square windows, so that they do not overlap. */
   stride?: number;
 }
 
@@ -177,9 +193,13 @@ function poolLayer(
   backwardRelu?: (where: string, dout: Tensor, cache: PoolCache) => Tensor,
 ): Layer {
   checkOptions(name, options, ['stride']);
-  const [poolHeight, poolWidth] = (typeof size === 'number' ? [size, size] : size) as [number, number];
-  for (const side of [poolHeight, poolWidth]) checkNumber(name, 'size', side, { low: 1, integer: true });
-  const stride = checkNumber(name, 'stride', options.stride ?? poolHeight, { low: 1, integer: true });
+  const [poolHeight, poolWidth] = checkSides(name, size);
+  const { stride = poolHeight } = options;
+  if (options.stride === undefined && poolHeight !== poolWidth) {
+    const rule = 'given for windows that are not square';
+    throw new OptionError({ where: name, argument: 'stride', rule, value: `size ${poolHeight}x${poolWidth}` });
+  }
+  checkNumber(name, 'stride', stride, { low: 1, integer: true });
   return {
     name,
     build(_, input) {
@@ -247,7 +267,7 @@ export function residual(layers: readonly Layer[], options: ResidualOptions = {}
     if (Array.isArray(list) && list.every((l) => typeof l?.build === 'function')) continue;
     throw new OptionError({ where: name, argument, rule: 'a list of layers', value: describe(list) });
   }
-  const { relu = true } = options;
+  const relu = checkFlag(name, 'relu', options.relu ?? true);
   return {
     name,
     build(builder, input) {
@@ -265,11 +285,12 @@ export function residual(layers: readonly Layer[], options: ResidualOptions = {}
 /** The layers that bring images of one shape to another. */
 function projection(from: Shape, to: Shape): Layer[] {
   if (sameShape(from, to)) return [];
-  const [F, OH, OW] = checkImageShape('residual', to);
-  const [, H, W] = checkImageShape('residual', from);
+  const [F, OH, OW] = to as [number, number, number];
+  const [, H, W] = from as [number, number, number];
   const stride = Math.ceil(H / OH);
-  if (Math.ceil(H / stride) !== OH || Math.ceil(W / stride) !== OW) {
-    const rule = `layers after which a shortcut fits, or a shortcut of your own`;
+  const fits = Math.ceil(H / stride) === OH && Math.ceil(W / stride) === OW;
+  if (from.length !== 3 || to.length !== 3 || !fits) {
+    const rule = 'layers that keep the shape or take every n-th pixel, or with a shortcut of your own';
     const value = `${formatShape(from)} to ${formatShape(to)}`;
     throw new ShapeError({ where: 'Network', argument: 'residual', rule, value });
   }
@@ -307,7 +328,7 @@ function join(main: Stage, around: Stage, relu: boolean): Stage {
     return dx;
   };
 
-  const kept = main.keepsOutput ? sizeOf(shape) : 0;
+  const kept = [main, around].filter((way) => way.keepsOutput && !way.passes).length * sizeOf(shape);
   const bypass = around.parts ?? [];
   const extra = (main.extra ?? 0) + (around.extra ?? 0) + kept;
   const products = (main.products ?? 0) + (around.products ?? 0);

@@ -126,8 +126,7 @@ export function dropout(p: number, options: DropoutOptions = {}): Layer {
     build: (builder, input) =>
       remembering<DropoutCache | undefined>(
         input,
-        // With p = 1 its output is its input, which others may keep.
-        { keepsInput: false, keepsOutput: p === 1, extra: p === 1 ? 0 : sizeOf(input) },
+        { passes: p === 1, keepsInput: false, keepsOutput: false, extra: p === 1 ? 0 : sizeOf(input) },
         (x, mode) =>
           p === 1 || mode === 'test'
             ? [x, undefined]

@@ -57,16 +57,17 @@ function checkInput(name: string, input: Shape, rule: string, fits: boolean): vo
   throw new ShapeError({ where: 'Network', argument: name, rule, value: `inputs ${formatShape(input)}` });
 }
 
-/** A norm over rows: it keeps the normalised input. */
+/** A norm over rows: it keeps the normalised input, and so many other numbers of each example. */
 function ofRows(
   input: Shape,
   { gamma, beta }: Scale,
+  others: number,
   forward: (x: Tensor, mode: Mode) => [Tensor, NormCache],
   backward: (dout: Tensor, cache: NormCache) => [Tensor, Tensor, Tensor],
 ): Stage {
   return remembering<NormCache>(
     input,
-    { keepsInput: false, keepsOutput: false, extra: sizeOf(input) },
+    { keepsInput: false, keepsOutput: false, extra: sizeOf(input) + others },
     (x, mode) => {
       const [out, cache] = forward(x, mode);
       // Nothing goes back after a forward pass in test mode.
@@ -85,14 +86,16 @@ function ofRows(
   );
 }
 
-/** A norm over images: it keeps its input. */
+/** A norm over images: it keeps its input, and so many numbers of each example. */
 function ofImages(
   input: Shape,
   { gamma, beta }: Scale,
+  extra: number,
   forward: (x: Tensor, mode: Mode) => [Tensor, SpatialNormCache],
   backward: (dout: Tensor, cache: SpatialNormCache) => [Tensor, Tensor, Tensor],
 ): Stage {
-  return remembering<SpatialNormCache>(input, { keepsInput: true, keepsOutput: false }, forward, (dout, cache) => {
+  const traits = { keepsInput: true, keepsOutput: false, extra };
+  return remembering<SpatialNormCache>(input, traits, forward, (dout, cache) => {
     const [dx, dgamma, dbeta] = backward(dout, cache);
     gamma.gradient = dgamma;
     beta.gradient = dbeta;
@@ -120,10 +123,11 @@ export function batchnorm(options: BatchnormOptions = {}): Layer {
         return forward(x, gamma.value, beta.value, param);
       };
       return input.length === 1
-        ? ofRows(input, scale, inMode as (x: Tensor, mode: Mode) => [Tensor, NormCache], batchnormBackwardAlt)
+        ? ofRows(input, scale, 0, inMode as (x: Tensor, mode: Mode) => [Tensor, NormCache], batchnormBackwardAlt)
         : ofImages(
             input,
             scale,
+            0,
             inMode as (x: Tensor, mode: Mode) => [Tensor, SpatialNormCache],
             spatialBatchnormBackward,
           );
@@ -142,7 +146,7 @@ export function layernorm(options: LayernormParam = {}): Layer {
       checkInput(name, input, 'for rows of numbers (D)', input.length === 1);
       const scale = scaleAndShift(builder, input[0] as number);
       const { gamma, beta } = scale;
-      return ofRows(input, scale, (x) => layernormForward(x, gamma.value, beta.value, { eps }), layernormBackward);
+      return ofRows(input, scale, 1, (x) => layernormForward(x, gamma.value, beta.value, { eps }), layernormBackward);
     },
   };
 }
@@ -161,7 +165,7 @@ export function groupnorm(G: number, options: GroupnormParam = {}): Layer {
       const scale = scaleAndShift(builder, C);
       const { gamma, beta } = scale;
       const forward = (x: Tensor) => spatialGroupnormForward(x, gamma.value, beta.value, G, { eps });
-      return ofImages(input, scale, forward, spatialGroupnormBackward);
+      return ofImages(input, scale, 2 * G, forward, spatialGroupnormBackward);
     },
   };
 }

@@ -22,7 +22,7 @@ export function deviation(weightScale: number | 'he', inputs: number): number {
 }
 
 /** What a stage says of itself besides forward and backward. */
-type Traits = Pick<Stage, 'keepsInput' | 'keepsOutput' | 'products' | 'extra' | 'rectifies' | 'takesRelu'>;
+type Traits = Pick<Stage, 'passes' | 'keepsInput' | 'keepsOutput' | 'products' | 'extra' | 'rectifies' | 'takesRelu'>;
 
 /** A stage that remembers the cache of its forward pass for the backward pass. */
 export function remembering<Cache>(

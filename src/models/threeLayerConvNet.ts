@@ -1,7 +1,9 @@
 /** conv - [batch norm] - ReLU - 2x2 max pool - affine - [batch norm] - ReLU - affine - softmax. */
+import { checkFlag } from '../augment.js';
 import { checkNumber, checkOptions, describe, formatShape, OptionError, ShapeError } from '../errors.js';
 import { NETWORK_OPTIONS, Network, type NetworkOptions } from '../network.js';
 import { affine, affineRelu, batchnorm, convBnRelu, convRelu, maxPool, relu } from './layers.js';
+import { checkWeightScale } from './stages.js';
 
 export interface ThreeLayerConvNetOptions extends Partial<NetworkOptions> {
   /** Filters of the convolution, default 32. */
@@ -41,10 +43,14 @@ export class ThreeLayerConvNet extends Network {
       ...others
     } = options;
     const { inputDim = [3, 32, 32], useBatchnorm = false, ...rest } = others;
+    for (const [argument, value] of Object.entries({ numFilters, filterSize, hiddenDim, numClasses })) {
+      checkNumber(where, argument, value, { low: 1, integer: true });
+    }
+    checkWeightScale(where, weightScale);
+    checkFlag(where, 'useBatchnorm', useBatchnorm);
     if (!Array.isArray(inputDim) || inputDim.length !== 3) {
       throw new ShapeError({ where, argument: 'inputDim', rule: '(C, H, W)', value: describe(inputDim) });
     }
-    checkNumber(where, 'filterSize', filterSize, { low: 1, integer: true });
     if (filterSize % 2 === 0) {
       const hint = 'filters of odd size keep the size of the images';
       throw new OptionError({ where, argument: 'filterSize', rule: 'odd', value: String(filterSize), hint });
