@@ -71,9 +71,9 @@ export function summaryText({ input, layers, parameters, flops, memory }: Summar
       formatShape(l.shape),
       l.parameters === 0 ? '' : grouped(l.parameters),
       l.params.join(' '),
-      l.flops === 0 ? '' : short(l.flops),
+      l.flops === 0 ? '' : inColumn(l.flops),
     ]),
-    ['total', '', grouped(parameters), '', short(flops)],
+    ['total', '', grouped(parameters), '', inColumn(flops)],
   ];
   const right = [false, false, true, false, true];
   const widths = right.map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)));
@@ -95,6 +95,11 @@ export function summaryText({ input, layers, parameters, flops, memory }: Summar
 /** 1234567 as 1,234,567, in every locale. */
 function grouped(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** As short, with room for a unit where there is none. */
+function inColumn(count: number): string {
+  return short(count).replace(/ $/, '  ');
 }
 
 /** Three digits and a unit: 1.23 M. */
