@@ -63,6 +63,7 @@ const models: Record<string, (args: Fields) => lw.Network> = {
   TwoLayerNet: (args) => new lw.TwoLayerNet({ ...camelled(args), ...float64 }),
   FullyConnectedNet: ({ hidden_dims: dims, ...args }) =>
     new lw.FullyConnectedNet(dims as number[], { ...camelled(args), ...float64 }),
+  ThreeLayerConvNet: (args) => new lw.ThreeLayerConvNet({ ...camelled(args), ...float64 }),
 };
 
 const operations: Record<string, Operation> = {
@@ -146,15 +147,12 @@ interface Layer {
   backward: (dout: lw.Tensor, cache: unknown) => lw.Tensor[];
 }
 
-function layer(name: string, inputs: readonly string[], options?: (args: Fields) => unknown): Layer {
+function layer(name: string, inputs: readonly string[], ...options: ((args: Fields) => unknown)[]): Layer {
   return {
     inputs,
     forward: (args) => {
-      const given = inputs.map((input) => args[input]);
-      return library[`${name}Forward`](...([...given, ...(options ? [options(args)] : [])] as never[])) as [
-        lw.Tensor,
-        unknown,
-      ];
+      const given = [...inputs.map((input) => args[input]), ...options.map((option) => option(args))];
+      return library[`${name}Forward`](...(given as never[])) as [lw.Tensor, unknown];
     },
     backward: (dout, cache) => [library[`${name}Backward`](dout as never, cache as never)].flat() as lw.Tensor[],
   };
@@ -167,7 +165,19 @@ const loss = (name: string): Layer => ({
   backward: (_, dx) => [dx as lw.Tensor],
 });
 
+const filters = ['x', 'w', 'b'];
+const convParam = (args: Fields) => camelled(args.conv_param as Fields);
+const poolParam = (args: Fields) => camelled(args.pool_param as Fields);
+const imageLayers: Record<string, Layer> = {
+  conv: layer('conv', filters, convParam),
+  max_pool: layer('maxPool', ['x'], poolParam),
+  conv_relu: layer('convRelu', filters, convParam),
+  conv_relu_pool: layer('convReluPool', filters, convParam, poolParam),
+  spatial_batchnorm_train: layer('spatialBatchnorm', ['x', 'gamma', 'beta'], () => ({ mode: 'train' })),
+};
+
 const layers: Record<string, Layer> = {
+  ...imageLayers,
   affine: layer('affine', ['x', 'w', 'b']),
   relu: layer('relu', ['x']),
   affine_relu: layer('affineRelu', ['x', 'w', 'b']),
@@ -399,12 +409,78 @@ function progress({ N }: Fields): Outputs {
   return { lines };
 }
 
+/** Mean and standard deviation of each channel of images. */
+function channels(images: lw.Tensor): { means: number[]; stds: number[] } {
+  const [N, C, H, W] = images.shape;
+  const { data } = images;
+  const numbers = Array.from({ length: C }, (_, c) =>
+    Array.from({ length: N }, (_, n) => Array.from(data.slice((n * C + c) * H * W, (n * C + c + 1) * H * W))).flat(),
+  );
+  const mean = (list: number[]) => list.reduce((a, b) => a + b) / list.length;
+  const means = numbers.map(mean);
+  const stds = numbers.map((list, c) => Math.sqrt(mean(list.map((v) => (v - means[c]) ** 2))));
+  return { means, stds };
+}
+
+const largest = (list: number[], from: number[]) => Math.max(...list.map((v, i) => Math.abs(v - from[i])));
+
+/** What gives the notebook's statistics away: rows were normalised that are no channels. */
+function invariants({ means, stds }: { means: number[]; stds: number[] }): Record<string, number> {
+  return {
+    sum_of_means: means.reduce((a, b) => a + b),
+    mean_square: means.reduce((sum, m, i) => sum + m * m + stds[i] ** 2, 0) / means.length,
+    largest_channel_mean: largest(means, [0, 0, 0]),
+  };
+}
+
+/** The channels behind a spatial batch norm, and behind one that reshapes without moving the channels to the end. */
+function spatialStatistics({ recipe }: Fields): Outputs {
+  const x = cook(recipe as Case['recipe']).get('x') as lw.Tensor;
+  const norm = (gamma: number[], beta: number[], images = x) => {
+    const [g, b] = [gamma, beta].map((list) => lw.tensor(list, float64));
+    if (images.rank === 4) return lw.spatialBatchnormForward(images, g, b, { mode: 'train' })[0];
+    return lw.batchnormForward(images, g, b, { mode: 'train' })[0].reshape(x.shape);
+  };
+  const [plain, scaledAndShifted] = [norm([1, 1, 1], [0, 0, 0]), norm([3, 4, 5], [6, 7, 8])].map(channels);
+  const wrong = channels(norm([1, 1, 1], [0, 0, 0], x.reshape(-1, 3)));
+  // The mistake of the notebook: its sums give it away, and the library's channels are not like that.
+  const given = invariants(wrong);
+  expect(given.mean_square).toBeCloseTo(1, 5);
+  expect(invariants(plain).largest_channel_mean).toBeLessThan(given.largest_channel_mean / 1e6);
+  return {
+    means: largest(plain.means, [0, 0, 0]),
+    stds: largest(plain.stds, [1, 1, 1]),
+    means2: largest(scaledAndShifted.means, [6, 7, 8]),
+    stds2: largest(scaledAndShifted.stds, [3, 4, 5]),
+    wrong_sum: Math.abs(given.sum_of_means),
+    wrong_largest: given.largest_channel_mean,
+  };
+}
+
+/** The course's relative errors of the fast convolution against the plain loops. */
+function convTwoWays({ recipe }: Fields): Outputs {
+  const made = cook(recipe as Case['recipe']);
+  const [x, w, b, dout] = [...filters, 'dout'].map((name) => made.get(name) as lw.Tensor);
+  const [fast, cache] = lw.convForwardFast(x, w, b, { stride: 2, pad: 1 });
+  const [naive, naiveCache] = lw.convForwardNaive(x, w, b, { stride: 2, pad: 1 });
+  const slow = lw.convBackwardNaive(dout, naiveCache);
+  const errors = lw.convBackwardFast(dout, cache).map((g, i) => [`d${filters[i]}`, lw.relError(g, slow[i])]);
+  return { out: lw.relError(fast, naive), shape: [...fast.shape], ...Object.fromEntries(errors) };
+}
+
+const imageCalls: Record<string, Call> = {
+  spatial_bn_statistics: spatialStatistics,
+  spatial_bn_invariants: (args) => invariants(args as { means: number[]; stds: number[] }),
+  conv_two_ways: convTwoWays,
+};
+
 type Call = (args: Fields) => Outputs | Promise<Outputs>;
 const calls: Record<string, Call> = {
   ...Object.fromEntries(Object.keys(layers).map((name) => [name, (args: Fields) => callLayer(name, args)])),
   model_loss: modelLoss,
   two_layer_net: twoLayerNet,
   gradcheck,
+  ...imageCalls,
   update,
   init_std: initStd,
   solver_plan: solverPlan,
@@ -576,12 +652,12 @@ describe('the walk itself', () => {
 
   test('knows how many cases there are', () => {
     expect(Object.fromEntries(kinds.map(([kind, list]) => [kind, list.length]))).toEqual({
-      exact: 22,
+      exact: 24,
       gradcheck: 11,
       statistical: 17,
-      derived: 4,
-      bug: 1,
-      property: 1,
+      derived: 5,
+      bug: 2,
+      property: 9,
       structural: 18,
     });
     expect(new Set(cases.map((c) => c.id)).size).toBe(cases.length);
