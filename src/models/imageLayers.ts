@@ -39,6 +39,8 @@ export interface ConvOptions extends WeightOptions {
   exact?: boolean;
 }
 
+/** Sides, strides and borders end here: far beyond images that fit in memory. */
+const MOST = 65_535;
 const CONV_OPTIONS = ['size', 'stride', 'pad', 'exact', 'weightScale'];
 
 function checkImageShape(name: string, input: Shape): [number, number, number] {
@@ -59,7 +61,7 @@ function checkSides(name: string, size: unknown): [number, number] {
       value: describe(size),
     });
   }
-  for (const side of sides) checkNumber(name, 'size', side, { low: 1, integer: true });
+  for (const side of sides) checkNumber(name, 'size', side, { low: 1, high: MOST, integer: true });
   return sides as [number, number];
 }
 
@@ -86,8 +88,8 @@ function convLayer(
     const rule = 'given for filters that are not square with odd sides';
     throw new OptionError({ where: name, argument: 'pad', rule, value: `size ${HH}x${WW}` });
   }
-  const pad = checkNumber(name, 'pad', padding === undefined ? half : padding, { low: 0, integer: true });
-  checkNumber(name, 'stride', stride, { low: 1, integer: true });
+  const pad = checkNumber(name, 'pad', padding === undefined ? half : padding, { low: 0, high: MOST, integer: true });
+  checkNumber(name, 'stride', stride, { low: 1, high: MOST, integer: true });
   const weightScale = checkWeightScale(name, options.weightScale);
   return {
     name,
@@ -96,7 +98,7 @@ function convLayer(
       const OH = 1 + Math.floor((H + 2 * pad - HH) / stride);
       const OW = 1 + Math.floor((Wd + 2 * pad - WW) / stride);
       if (OH < 1 || OW < 1) {
-        const rule = `images at least as large as its filters, ${HH} by ${WW}`;
+        const rule = `for images at least as large as its filters, ${HH} by ${WW}`;
         const value = `inputs ${formatShape(input)} with pad ${pad}`;
         throw new ShapeError({ where: 'Network', argument: name, rule, value });
       }
@@ -199,13 +201,13 @@ function poolLayer(
     const rule = 'given for windows that are not square';
     throw new OptionError({ where: name, argument: 'stride', rule, value: `size ${poolHeight}x${poolWidth}` });
   }
-  checkNumber(name, 'stride', stride, { low: 1, integer: true });
+  checkNumber(name, 'stride', stride, { low: 1, high: MOST, integer: true });
   return {
     name,
     build(_, input) {
       const [C, H, W] = checkImageShape(name, input);
       if (H < poolHeight || W < poolWidth) {
-        const rule = `images at least as large as its windows, ${poolHeight} by ${poolWidth}`;
+        const rule = `for images at least as large as its windows, ${poolHeight} by ${poolWidth}`;
         throw new ShapeError({ where: 'Network', argument: name, rule, value: `inputs ${formatShape(input)}` });
       }
       const shape = [C, 1 + Math.floor((H - poolHeight) / stride), 1 + Math.floor((W - poolWidth) / stride)];
@@ -274,7 +276,7 @@ export function residual(layers: readonly Layer[], options: ResidualOptions = {}
       const main = chain(builder, layers, input);
       const around = chain(builder, options.shortcut ?? projection(input, main.shape), input);
       if (!sameShape(main.shape, around.shape)) {
-        const rule = `a shortcut to ${formatShape(main.shape)}`;
+        const rule = `given a shortcut to ${formatShape(main.shape)}`;
         throw new ShapeError({ where: 'Network', argument: name, rule, value: formatShape(around.shape) });
       }
       return join(main, around, relu);
@@ -290,7 +292,7 @@ function projection(from: Shape, to: Shape): Layer[] {
   const stride = Math.ceil(H / OH);
   const fits = Math.ceil(H / stride) === OH && Math.ceil(W / stride) === OW;
   if (from.length !== 3 || to.length !== 3 || !fits) {
-    const rule = 'layers that keep the shape or take every n-th pixel, or with a shortcut of your own';
+    const rule = 'of layers that keep the shape or take every n-th pixel, or with a shortcut of its own';
     const value = `${formatShape(from)} to ${formatShape(to)}`;
     throw new ShapeError({ where: 'Network', argument: 'residual', rule, value });
   }

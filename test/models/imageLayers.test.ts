@@ -349,7 +349,7 @@ describe('what is refused', () => {
       lw.ValueError,
       'convRelu: filters must be an integer in [1, Infinity), got 1.5',
     ],
-    ['side 0', () => conv(1, { size: 0 }), lw.ValueError, 'conv: size must be an integer in [1, Infinity), got 0'],
+    ['side 0', () => conv(1, { size: 0 }), lw.ValueError, 'conv: size must be an integer in [1, 65535], got 0'],
     [
       'three sides',
       () => conv(1, { size: [3, 3, 3] as never }),
@@ -380,8 +380,8 @@ describe('what is refused', () => {
       lw.OptionError,
       'conv: pad must be given for filters that are not square with odd sides, got size 3x5',
     ],
-    ['pad', () => conv(1, { pad: -1 }), lw.ValueError, 'conv: pad must be an integer in [0, Infinity), got -1'],
-    ['stride', () => conv(1, { stride: 0 }), lw.ValueError, 'conv: stride must be an integer in [1, Infinity), got 0'],
+    ['pad', () => conv(1, { pad: -1 }), lw.ValueError, 'conv: pad must be an integer in [0, 65535], got -1'],
+    ['stride', () => conv(1, { stride: 0 }), lw.ValueError, 'conv: stride must be an integer in [1, 65535], got 0'],
     ['exact', () => conv(1, { exact: 1 as never }), lw.OptionError, 'conv: exact must be true or false, got 1'],
     [
       'scale',
@@ -413,7 +413,7 @@ describe('what is refused', () => {
       lw.ValueError,
       'batchnorm: momentum must be a finite number in [0, 1], got 2',
     ],
-    ['window', () => maxPool(0), lw.ValueError, 'maxPool: size must be an integer in [1, Infinity), got 0'],
+    ['window', () => maxPool(0), lw.ValueError, 'maxPool: size must be an integer in [1, 65535], got 0'],
     [
       'windows',
       () => avgPool([2] as never),
@@ -473,12 +473,12 @@ describe('what is refused', () => {
     [
       'large filters',
       { layers: [conv(3, { size: 7, pad: 0 })] },
-      'Network: conv must be images at least as large as its filters, 7 by 7, got inputs (2, 6, 5) with pad 0',
+      'Network: conv must be for images at least as large as its filters, 7 by 7, got inputs (2, 6, 5) with pad 0',
     ],
     [
       'large windows',
       { layers: [maxPool(6)] },
-      'Network: maxPool must be images at least as large as its windows, 6 by 6, got inputs (2, 6, 5)',
+      'Network: maxPool must be for images at least as large as its windows, 6 by 6, got inputs (2, 6, 5)',
     ],
     [
       'groups',
@@ -498,17 +498,17 @@ describe('what is refused', () => {
     [
       'no shortcut of rows',
       { layers: [residual([affine(3)])] },
-      'Network: residual must be layers that keep the shape or take every n-th pixel, or with a shortcut of your own, got (2, 6, 5) to (3,)',
+      'Network: residual must be of layers that keep the shape or take every n-th pixel, or with a shortcut of its own, got (2, 6, 5) to (3,)',
     ],
     [
       'no shortcut that cuts',
       { layers: [residual([maxPool(4, { stride: 1 })])] },
-      'Network: residual must be layers that keep the shape or take every n-th pixel, or with a shortcut of your own, got (2, 6, 5) to (2, 3, 2)',
+      'Network: residual must be of layers that keep the shape or take every n-th pixel, or with a shortcut of its own, got (2, 6, 5) to (2, 3, 2)',
     ],
     [
       'another shortcut',
       { layers: [residual([conv(3)], { shortcut: [conv(4)] })] },
-      'Network: residual must be a shortcut to (3, 6, 5), got (4, 6, 5)',
+      'Network: residual must be given a shortcut to (3, 6, 5), got (4, 6, 5)',
     ],
     [
       'images as scores',
