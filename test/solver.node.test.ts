@@ -64,13 +64,14 @@ test('a folder that does not exist ends the run with the system’s error', asyn
   await expect(solver.train()).rejects.toThrow(/ENOENT/);
 });
 
-test('10,000 steps take no memory', { timeout: 120_000 }, async () => {
+/** Bytes of live JavaScript objects. */
+function heapUsed(): number {
   setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  const heapUsed = () => {
-    collect();
-    return process.memoryUsage().heapUsed;
-  };
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().heapUsed;
+}
+
+test('10,000 steps take no memory', { timeout: 120_000 }, async () => {
   const options = { updateRule: 'adam', batchSize: 8, numEpochs: 1000, numTrainSamples: 30, verbose: false } as const;
   const solver = new lw.Solver(net(), examples(80), { ...options, random: new lw.RandomState(3) });
   let warm: { memory: lw.Info['memory']; heap: number } | undefined;
@@ -121,4 +122,41 @@ test('nor do 10,000 steps with augmentation, clipping and weight decay', { timeo
   const before = lw.info().memory;
   for (let i = 0; i < 100; i++) accuracy();
   expect(lw.info().memory).toEqual(before);
+});
+
+test('nor do 10,000 steps of a convolutional net', { timeout: 120_000 }, async () => {
+  const rs = new lw.RandomState(1);
+  const XTrain = rs.randn(18, 2, 8, 8, { dtype: 'float32' });
+  const yTrain = rs.randint(0, 3, [18]);
+  const data = { XTrain, yTrain, XVal: XTrain.rows(0, 7), yVal: yTrain.rows(0, 7) };
+  const spec: lw.ConvNetSpec = {
+    inputDim: [2, 8, 8],
+    numClasses: 3,
+    norm: 'batchnorm',
+    layers: [
+      { conv: 4 },
+      { maxPool: 2 },
+      {
+        residual: [
+          { conv: 5, stride: 2 },
+          { conv: 5, relu: false },
+        ],
+      },
+      { dropout: 0.9 },
+    ],
+  };
+  const model = new lw.ConvNet(spec, { random: new lw.RandomState(2) });
+  const options = { updateRule: 'adam', batchSize: 4, numEpochs: 2000, verbose: false } as const;
+  // Of 18 examples, four whole batches and one of two.
+  const solver = new lw.Solver(model, data, { ...options, sampling: 'epoch', random: new lw.RandomState(3) });
+  let warm: { memory: lw.Info['memory']; heap: number } | undefined;
+  for await (const { type, iteration } of solver.steps()) {
+    if (type === 'epoch') continue;
+    if (iteration === 4000) warm = { memory: lw.info().memory, heap: heapUsed() };
+    if (iteration < 9_999) continue;
+    expect(lw.info().memory).toEqual(warm?.memory);
+    expect(heapUsed() - (warm?.heap ?? 0)).toBeLessThan(900_000);
+  }
+  expect(solver.lossHistory.length).toBe(10_000);
+  expect(solver.lossHistory.every(Number.isFinite)).toBe(true);
 });

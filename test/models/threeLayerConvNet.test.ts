@@ -162,15 +162,16 @@ test.each([false, true])('learns 50 images by heart (batch norm: %s)', async (us
   });
   const solver = new lw.Solver(model, data, {
     updateRule: 'adam',
-    optimConfig: { learningRate: 1e-3 },
+    optimConfig: { learningRate: 3e-3 },
     batchSize: 25,
     numEpochs: 60,
-    lrDecay: 0.95,
+    lrDecay: 0.97,
     verbose: false,
     random: new lw.RandomState(6),
   });
   await solver.train();
-  expect(solver.checkAccuracy(data.XTrain, data.yTrain)).toBeGreaterThan(0.95);
+  // The model itself is back at the epoch of its best validation accuracy.
+  expect(solver.trainAccHistory.at(-1)).toBeGreaterThan(0.95);
   expect(solver.lossHistory.at(-1)).toBeLessThan(0.3);
   model.dispose();
 });
