@@ -283,7 +283,7 @@ test('random specifications build, train a step, and have the shapes of their su
         expect(lw.info().memory.live).toBe(before);
       },
     ),
-    { numRuns: 150, seed: 231 },
+    { numRuns: 300, seed: 231 },
   );
 });
 
