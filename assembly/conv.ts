@@ -142,10 +142,13 @@ function blockPanels<T>(): i32 {
   return NC / NR<T>();
 }
 
+/** Elements of the padded images of a group, unless one alone has more: wide borders may leave few positions. */
+const MOST_PADDED: i32 = 1 << 20;
+
 /** Images whose panels share a packed block. */
 @inline
 function groupSize<T>(geometry: usize): i32 {
-  return max(1, blockPanels<T>() / imagePanels<T>(geometry));
+  return max(1, min(blockPanels<T>() / imagePanels<T>(geometry), MOST_PADDED / paddedSize(geometry)));
 }
 
 /** Images whose positions make up one depth block of the filter gradient. */

@@ -161,6 +161,37 @@ describe('convolution', () => {
     }
   });
 
+  test('zeros around the images may be many more than the images', () => {
+    for (const [HH, stride, pad] of [
+      [1, 1000, 1000],
+      [3, 1, 40],
+      [3, 1000, 3000],
+      [2, 700, 699],
+      [3, 2 ** 32, 1],
+    ]) {
+      const s = { N: 3, C: 2, H: 4, W: 5, F: 3, HH, WW: HH, stride, pad, seed: 7 };
+      for (const [dtype, tolerance] of [
+        ['float64', 1e-10],
+        ['float32', 1e-4],
+      ] as const) {
+        lw.scope(() => {
+          const wanted = naive(s, dtype);
+          fast(s, dtype).forEach((t, i) => {
+            expect(distance(wanted[i], t), `${NAMES[i]} ${JSON.stringify(s)}`).toBeLessThan(tolerance);
+          });
+        });
+      }
+    }
+    lw.scope(() => {
+      const [x, w, b] = [lw.zeros([1, 1, 2, 2]), lw.zeros([1, 1, 1, 1]), lw.zeros([1])];
+      expectRefused(
+        () => lw.convForward(x, w, b, { stride: 32_768, pad: 32_768 }),
+        lw.ShapeError,
+        'convForward: x must be images of at most 2^27 numbers with the zeros around them, got (1, 1, 2, 2) with pad 32768',
+      );
+    });
+  });
+
   test('refuses what does not fit, by its exact message', () => {
     lw.scope(() => {
       const x = lw.zeros([2, 3, 4, 5]);

@@ -30,6 +30,9 @@ export class ConvCache {
   ) {}
 }
 
+/** Kernels count the bytes of one padded image in 32 bits. */
+const MOST_PADDED = 2 ** 27;
+
 /** Checks x (N, C, H, W), w (F, C, HH, WW), b (F) and the parameters; returns all sizes. */
 export function checkConv(where: string, x: unknown, w: unknown, b: unknown, convParam: ConvParam): kernels.ConvSizes {
   const images = checkImages(where, 'x', x);
@@ -52,7 +55,14 @@ export function checkConv(where: string, x: unknown, w: unknown, b: unknown, con
   }
   const OH = 1 + Math.floor((H + 2 * pad - HH) / stride);
   const OW = 1 + Math.floor((W + 2 * pad - WW) / stride);
-  return { N, C, H, W, F, HH, WW, OH, OW, stride, padTop: pad, padLeft: pad };
+  const reach = (side: number, out: number, size: number) => Math.max((out - 1) * stride + size, pad + side);
+  if (C * reach(H, OH, HH) * reach(W, OW, WW) > MOST_PADDED) {
+    const rule = 'images of at most 2^27 numbers with the zeros around them';
+    throw new ShapeError({ where, argument: 'x', rule, value: `${formatShape(images.shape)} with pad ${pad}` });
+  }
+  // A larger step than the images leaves one position, whatever it is; kernels take 32 bits of it.
+  const step = Math.min(stride, Math.max(H, W) + 2 * pad);
+  return { N, C, H, W, F, HH, WW, OH, OW, stride: step, padTop: pad, padLeft: pad };
 }
 
 /** Parameter objects are required: a forgotten one is refused by name. */
