@@ -322,15 +322,15 @@ describe('memory', () => {
     const before = live();
     const layers = [convBnRelu(16), residual([convBnRelu(32, { stride: 2 }), conv(32), batchnorm()]), affine(3)];
     // Without Winograd's transforms, whose working memory stays for later calls.
-    const options = { inputDim: [3, 32, 32], random: new lw.RandomState(1), dtype: 'float64' as const };
+    const options = { inputDim: [3, 16, 16], random: new lw.RandomState(1), dtype: 'float64' as const };
     expectRefused(
       () => void new lw.Network([...layers, affine(2000), affine(2000)], options),
       lw.MemoryError,
       /no room/,
     );
     const model = new lw.Network(layers, options);
-    const { X, y } = examples(2, [3, 32, 32], 3);
-    const { X: tooMany, y: labels } = examples(60, [3, 32, 32], 3);
+    const { X, y } = examples(2, [3, 16, 16], 3);
+    const { X: tooMany, y: labels } = examples(150, [3, 16, 16], 3);
     expectRefused(() => model.loss(tooMany, labels), lw.MemoryError, /no room/);
     expect(lw.scope(() => model.loss(X, y)[0])).toBeGreaterThan(0);
     model.dispose();
