@@ -46,12 +46,12 @@ export function checkFlag(where: string, argument: string, value: unknown): bool
  * The axes of one example that say how it lies in memory: the model's, or those of the data where the model takes its
  * inputs flat.
  */
-export function exampleShape(model: Shape | undefined, X: Tensor): Shape {
+export function exampleShape(model: Shape | undefined, X: { readonly shape: Shape }): Shape {
   return model && model.length > 1 ? model : X.shape.slice(1);
 }
 
 /** The width of images (…, H, W), for their mirrors. */
-export function imageWidth(where: string, model: Shape | undefined, X: Tensor): number {
+export function imageWidth(where: string, model: Shape | undefined, X: { readonly shape: Shape }): number {
   const shape = exampleShape(model, X);
   if (shape.length >= 2) return shape.at(-1) as number;
   const hint = 'only images have a mirror image';

@@ -67,6 +67,28 @@ export {
   type SparseCheck,
 } from './gradientCheck.js';
 export {
+  choice,
+  coarseToFine,
+  type Distribution,
+  grid,
+  type HalvingOptions,
+  halvingRungs,
+  halvingSurvivors,
+  integers,
+  logUniform,
+  notebookGrids,
+  randomSearch,
+  type SearchOptions,
+  type Space,
+  search,
+  type Trial,
+  type TrialContext,
+  type TrialReport,
+  type TrialResult,
+  type TrialSettings,
+  uniform,
+} from './hyperparameters.js';
+export {
   type LeakyReluOptions,
   leakyReluBackward,
   leakyReluForward,
@@ -190,7 +212,7 @@ export {
 } from './random.js';
 export type { Build, InitOptions } from './runtime/index.js';
 export type { TrainableModel } from './solver/learner.js';
-export type { ResumeOptions, SolverData, SolverOptions } from './solver/options.js';
+export type { ExampleSource, ResumeOptions, SolverData, SolverOptions } from './solver/options.js';
 export type { Schedule, ScheduleName, ScheduleOptions, TrainingProgress } from './solver/schedules.js';
 export { type EpochEvent, Solver, type SolverEvent, type StepEvent, type TrainOptions } from './solver.js';
 export type { LayerSummary, Summary } from './summary.js';

@@ -23,6 +23,8 @@ import { nodeModule, pause } from './runtime/host.js';
 import { type Shape, sameShape, sizeOf } from './shape.js';
 import { adapt, type Learner, type TrainableModel } from './solver/learner.js';
 import {
+  type ExampleSource,
+  isExampleSource,
   RESUME_OPTIONS,
   type ResumeOptions,
   type Settings,
@@ -31,7 +33,16 @@ import {
   settle,
 } from './solver/options.js';
 import { factorOf } from './solver/schedules.js';
-import { checkIndices, empty, type Indices, isTensor, type Nested, type Tensor, tensor } from './tensor.js';
+import {
+  checkIndices,
+  empty,
+  getDefaultDType,
+  type Indices,
+  isTensor,
+  type Nested,
+  type Tensor,
+  tensor,
+} from './tensor.js';
 
 export interface StepEvent {
   type: 'step';
@@ -92,7 +103,7 @@ const SAVED_OPTIONS = [
 const HISTORIES = ['lossHistory', 'trainAccHistory', 'valAccHistory'] as const;
 
 interface Examples {
-  X: Tensor;
+  X: Tensor | ExampleSource;
   y: Tensor;
   N: number;
 }
@@ -138,6 +149,8 @@ export class Solver {
   readonly #imageShape: ImageShape | undefined;
   /** Indices and labels of the batch, and the order of the epoch. */
   readonly #plan = new Plan();
+  /** Batches of examples that are no tensor. */
+  readonly #batches = new Plan();
   /** Tensors made for this Solver alone. */
   readonly #owned: Tensor[] = [];
   /** Parameters and running averages: of the best check, and those reached when the model was given the best. */
@@ -251,7 +264,7 @@ export class Solver {
    *   examples at a time, default 100; flip: add the scores of each image's mirror image, default false
    */
   checkAccuracy(
-    X: Tensor | Nested,
+    X: Tensor | Nested | ExampleSource,
     y: Indices,
     options: { numSamples?: number | null; batchSize?: number; flip?: boolean } = {},
   ): number {
@@ -262,7 +275,7 @@ export class Solver {
     checkNumber(where, 'batchSize', batchSize, { low: 1, integer: true });
     checkFlag(where, 'flip', flip);
     return scope(() => {
-      const x = isTensor(X) ? X : tensor(X);
+      const x = isTensor(X) || isExampleSource(X) ? X : tensor(X);
       const labels = this.#labels(where, 'y', y, x.shape[0] ?? 0);
       const width = flip ? imageWidth(where, this.#inputShape(), x) : 0;
       return this.#accuracy({ X: x, y: labels, N: labels.size }, numSamples, batchSize, width);
@@ -280,7 +293,7 @@ export class Solver {
         const to = Math.min(count, from + batchSize);
         scope(() => {
           const some = rows?.rows(from, to);
-          const batch = some ? this.#learner.batch(X, some) : X.rows(from, to);
+          const batch = some ? this.#batch(X, some) : this.#range(X, from, to);
           const predicted = this.#learner.predictBatch(batch, width).data;
           const labels = y.data;
           const index = some?.data;
@@ -338,7 +351,7 @@ export class Solver {
     configs: unknown;
   } {
     const rows = this.#rows();
-    const batch = this.#augmented(this.#learner.batch(this.#train.X, rows));
+    const batch = this.#augmented(this.#batch(this.#train.X, rows));
     const labels = this.#plan.run(`labels ${rows.size}`, () => {
       const y = empty([rows.size], 'int32');
       kernels.gather(y, this.#train.y, rows);
@@ -395,6 +408,27 @@ export class Solver {
     const place = this.#done % this.#iterationsPerEpoch;
     if (place === 0) this.#order = this.#plan.run('order', () => random.permutation(N));
     return (this.#order as Tensor).rows(place * batchSize, Math.min(N, (place + 1) * batchSize));
+  }
+
+  /** The examples with these indices. They last until the next batch of this size. */
+  #batch(X: Tensor | ExampleSource, rows: Tensor): Tensor {
+    return isTensor(X) ? this.#learner.batch(X, rows) : this.#read(X, rows.size, () => rows.data as Int32Array);
+  }
+
+  #range(X: Tensor | ExampleSource, from: number, to: number): Tensor {
+    if (isTensor(X)) return X.rows(from, to);
+    return this.#read(X, to - from, () => Int32Array.from({ length: to - from }, (_, i) => from + i));
+  }
+
+  /** rows: views of them, taken when the batch has its memory. */
+  #read(X: ExampleSource, count: number, rows: () => Int32Array): Tensor {
+    const shape = this.#inputShape() ?? X.shape.slice(1);
+    const dtype = this.model instanceof Network ? this.model.dtype : getDefaultDType();
+    return this.#batches.run(`${count}`, () => {
+      const batch = empty([count, ...shape], dtype);
+      X.read(rows(), batch.data as Float32Array | Float64Array);
+      return batch;
+    });
   }
 
   /** The shape of one example of the model; undefined for models of the user's. */
@@ -455,8 +489,11 @@ export class Solver {
   /** The loss or the gradients are not numbers to go on with. This step has changed no parameter, but an earlier one may have ruined them. */
   #fail(argument: string, number: number): never {
     this.#failed = true;
-    const rows = this.#val.X.rows(0, Math.min(this.#val.N, this.batchSize));
-    const finite = scope(() => this.model.loss(rows).data.every((score) => Number.isFinite(score)));
+    const count = Math.min(this.#val.N, this.batchSize);
+    const finite = scope(() => {
+      const scores = this.model.loss(this.#range(this.#val.X, 0, count));
+      return scores.data.every((score) => Number.isFinite(score));
+    });
     let outcome = 'the model keeps the parameters it had before this step';
     if (!finite && this.#best) {
       this.#learner.loadState(this.#best);
@@ -758,7 +795,7 @@ export class Solver {
       throw new OptionError({ where, rule: `data.${name} is missing`, hint });
     }
     const given = data[nameX];
-    const X = isTensor(given) ? given : this.#own(() => tensor(given));
+    const X = isTensor(given) || isExampleSource(given) ? given : this.#own(() => tensor(given));
     const N = X.shape[0] ?? 0;
     const { model } = this;
     if (model instanceof Network && sizeOf(X.shape.slice(1)) !== sizeOf(model.inputShape)) {
@@ -793,6 +830,7 @@ export class Solver {
     const copies = [this.#best, this.#last].flatMap((tensors) => Object.values(tensors ?? {}));
     for (const t of [...states, ...copies, ...this.#owned]) t.dispose();
     this.#plan.dispose();
+    this.#batches.dispose();
   }
 }
 

@@ -30,6 +30,7 @@ const order = [
   'classifiers',
   'solver',
   'data',
+  'hyperparameters',
   'features',
   'preprocessing',
   'vis',

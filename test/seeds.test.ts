@@ -475,6 +475,15 @@ const imageCalls: Record<string, Call> = {
 };
 
 type Call = (args: Fields) => Outputs | Promise<Outputs>;
+/** The notebook prints `sorted(results)`: by learning rate, then by regularisation, not in the order of the loops. */
+function gridTable({ learning_rates: learningRate, regs: reg }: Fields): Outputs {
+  expect(lw.notebookGrids.softmaxPixels).toEqual({ learningRate, reg });
+  const trials = lw.grid(lw.notebookGrids.softmaxPixels) as Record<'learningRate' | 'reg', number>[];
+  trials.sort((a, b) => a.learningRate - b.learningRate || a.reg - b.reg);
+  const prefixes = trials.map((trial) => `lr ${formatExponent(trial.learningRate)} reg ${formatExponent(trial.reg)}`);
+  return { count: trials.length, prefixes };
+}
+
 const calls: Record<string, Call> = {
   ...Object.fromEntries(Object.keys(layers).map((name) => [name, (args: Fields) => callLayer(name, args)])),
   model_loss: modelLoss,
@@ -498,6 +507,7 @@ const calls: Record<string, Call> = {
   },
   arange: ({ start, stop, step }) => ({ values: lw.arange(start as number, stop as number, step as number, float64) }),
   constant: (args) => args,
+  grid: gridTable,
   feature_dim: featureDim,
   progress,
   features: ({ images, nbin }) => ({
@@ -658,7 +668,7 @@ describe('the walk itself', () => {
       derived: 5,
       bug: 2,
       property: 9,
-      structural: 18,
+      structural: 19,
     });
     expect(new Set(cases.map((c) => c.id)).size).toBe(cases.length);
   });

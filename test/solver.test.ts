@@ -220,6 +220,65 @@ describe('data', () => {
     for (const run of runs) expect(run).toEqual(runs[0]);
   });
 
+  test('examples that are read batch by batch: the numbers of tensors, and nothing allocated in a step', async () => {
+    const { X, y } = lw.syntheticImages({ num: 140, seed: 1, size: 8 });
+    const bytes = Uint8Array.from(X.data);
+    const mean = X.mean(0);
+    const means = mean.data.slice();
+    const images = lw.sub(X, mean);
+    const data = { XTrain: images.rows(0, 100), yTrain: y.rows(0, 100), XVal: images.rows(100), yVal: y.rows(100) };
+    const source = (from: number, to: number): lw.ExampleSource => ({
+      shape: [to - from, 3, 8, 8],
+      read(rows, out) {
+        rows.forEach((row, i) => {
+          for (let k = 0; k < 192; k++) out[192 * i + k] = bytes[192 * (from + row) + k] - means[k];
+        });
+      },
+    });
+    const sources = { ...data, XTrain: source(0, 100), XVal: source(100, 140) };
+    const options = { ...quiet, augment: { crop: 1, flip: true }, batchSize: 16, numEpochs: 2, numTrainSamples: 50 };
+    const make = (given: lw.SolverData, dtype: 'float32' | 'float64', sampling: 'replacement' | 'epoch') => {
+      const random = new lw.RandomState(4);
+      const model = new lw.ThreeLayerConvNet({
+        ...{ inputDim: [3, 8, 8], numFilters: 4, filterSize: 3, hiddenDim: 10, useBatchnorm: true, dtype, random },
+      });
+      return new lw.Solver(model, given, { ...options, sampling, random });
+    };
+    for (const sampling of ['replacement', 'epoch'] as const) {
+      const plain = make(data, 'float32', sampling);
+      const read = make(sources, 'float32', sampling);
+      await plain.train();
+      let before = 0;
+      await read.train({
+        onStep({ iteration }) {
+          if (iteration === 2) before = live();
+          if (iteration > 2 && iteration < 7) expect(live()).toBe(before);
+        },
+      });
+      expect(read.lossHistory).toEqual(plain.lossHistory);
+      expect(read.trainAccHistory).toEqual(plain.trainAccHistory);
+      expect(read.valAccHistory).toEqual(plain.valAccHistory);
+      for (const flip of [false, true]) {
+        const expected = plain.checkAccuracy(data.XTrain, data.yTrain, { flip });
+        expect(read.checkAccuracy(sources.XTrain, data.yTrain, { flip })).toBe(expected);
+      }
+      const again = lw.Solver.resume(read.save(), read.model, sources);
+      expect(again.valAccHistory).toEqual(plain.valAccHistory);
+      await again.train();
+      await plain.train();
+      expect(again.lossHistory).toEqual(plain.lossHistory);
+    }
+    // In float64 the model gets what is written, not what float32 has of it.
+    const wide = make(sources, 'float64', 'epoch');
+    await wide.train();
+    expect(wide.lossHistory.every(Number.isFinite)).toBe(true);
+    const wrong = { ...sources, XVal: { ...source(100, 140), shape: [40, 3, 8, 7] } };
+    const { model } = wide;
+    expectRefused(() => new lw.Solver(model, wrong), lw.ShapeError, /^Solver: XVal must be/);
+    const none = { ...sources, XVal: source(100, 100) };
+    expectRefused(() => new lw.Solver(model, none), lw.ShapeError, /^Solver: XVal must be at least one/);
+  });
+
   test('it is not changed', async () => {
     const data = clouds(30, 9, 'float64');
     const before = Object.values(data).map(bits);

@@ -14,13 +14,28 @@ import {
   type ScheduleOptions,
 } from './schedules.js';
 
+/**
+ * Examples that are no tensor and are read batch by batch: bytes that would take four times the room as float32, memory
+ * that several threads share, more than linear memory holds.
+ */
+export interface ExampleSource {
+  /** (N, …) */
+  readonly shape: readonly number[];
+  /** Writes the examples with these indices, one after the other, to `to`: all its elements. */
+  read(rows: Int32Array, to: Float32Array | Float64Array): void;
+}
+
+export function isExampleSource(value: unknown): value is ExampleSource {
+  return isRecord(value) && typeof value.read === 'function' && Array.isArray(value.shape);
+}
+
 export interface SolverData {
   /** (N, …) training examples, any type. */
-  XTrain: Tensor | Nested;
+  XTrain: Tensor | Nested | ExampleSource;
   /** N labels. */
   yTrain: Indices;
   /** (Nval, …) validation examples. */
-  XVal: Tensor | Nested;
+  XVal: Tensor | Nested | ExampleSource;
   yVal: Indices;
 }
 
