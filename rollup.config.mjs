@@ -2,7 +2,8 @@
 //   batches.js reading CIFAR-10, which index.js loads when it is first asked for
 //   index.js   the library, for Node, browsers and bundlers alike: no imports at all
 //   thread.js  what a worker of the thread pool runs; a file of its own because strict pages allow no blob workers
-//   cli.js     the command, which imports ./index.js rather than a second copy of it; chunks it imports lazily are dist/cli-*.js
+//   cli.js     the command, which imports ./index.js rather than a second copy of it; chunks that it imports are
+//              dist/cli-*.js, and cli-worker.js is what its worker threads run
 // They are minified; `npm run build:js -- --configPlain` leaves names and comments, for profiles and stack traces.
 // `new URL('./lanewise.simd.wasm', import.meta.url)` must reach dist/index.js unaltered, so no asset plugin may touch it.
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -148,9 +149,9 @@ const licences = {
   },
 };
 
-function bundle(entry, name, { plugins = [], output = {}, external = [] }) {
+function bundle(entry, name, { plugins = [], output = {}, external = [], others = {} }) {
   return {
-    input: { [name]: join(src, entry) },
+    input: { [name]: join(src, entry), ...others },
     external,
     plugins: [
       ...plugins,
@@ -190,12 +191,13 @@ export default ({ configPlain = false }) => {
       output: { inlineDynamicImports: true, banner: notice, footer: 'export {};' },
     }),
     bundle('cli/main.ts', 'cli', {
+      others: { 'cli-worker': join(src, 'cli/worker.ts') },
       external: node,
       // The command imports the library as its users do: one runtime, whoever holds it.
       plugins: [external({ 'index.js': './index.js' }), ...minified],
       output: {
         chunkFileNames: 'cli-[name].js',
-        banner: (chunk) => `${chunk.isEntry ? '#!/usr/bin/env node\n' : ''}${notice(chunk)}`,
+        banner: (chunk) => `${chunk.name === 'cli' ? '#!/usr/bin/env node\n' : ''}${notice(chunk)}`,
         plugins: [{ name: 'executable', writeBundle: () => chmodSync(join(dist, 'cli.js'), 0o755) }],
       },
     }),

@@ -33,7 +33,7 @@ interface Request {
 
 export async function load(
   { data, numTrain, dtype }: Request,
-  progress: Progress,
+  progress: Pick<Progress, 'start' | 'retarget' | 'update'>,
   signal: AbortSignal,
 ): Promise<DataSet> {
   if (data === SYNTHETIC) return draw(numTrain, dtype);

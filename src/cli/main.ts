@@ -2,10 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { doctor } from './doctor.js';
 import { dispatch, UsageError } from './flags.js';
+import { sweep } from './sweep.js';
 import { invocation } from './terminal.js';
 import { train } from './train.js';
 
-const commands = [train, doctor];
+const commands = [train, sweep, doctor];
 
 async function main(argv: readonly string[]): Promise<number> {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {

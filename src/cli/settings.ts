@@ -360,8 +360,8 @@ export function settleAgain(values: TrainValues, { file, settings }: { file: str
   };
 }
 
-/** A setting of a checkpoint as the flag gave it. */
-function restored(flag: Flags[string], value: unknown): unknown {
+/** A setting that was written as JSON as the flag gave it; a RuleError if it never did. */
+export function restored(flag: Flags[string], value: unknown): unknown {
   if (!('value' in flag)) return value === true;
   if (value === null) return undefined;
   const again = flag.restore ? flag.restore(value) : String(value);

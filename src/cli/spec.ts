@@ -6,8 +6,13 @@ import { RuleError } from './flags.js';
 /** A checkpoint has the specification among its settings, so it is not to be longer than this. */
 const MOST_BYTES = 2 ** 18;
 
+/** What the file holds, or a RuleError with where it ceases to be JSON. */
+export function readJson(file: string): unknown {
+  return parse(readText(file));
+}
+
 export function readSpec(file: string): ConvNetSpec {
-  const value = parse(readText(file));
+  const value = readJson(file);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as ConvNetSpec;
   throw new RuleError('a file with a JSON object such as {"layers": [{"conv": 16}, {"maxPool": 2}]}');
 }

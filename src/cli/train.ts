@@ -15,15 +15,16 @@ import {
   type Tensor,
 } from '../index.js';
 import { readRun, writeRun } from './checkpoint.js';
-import { type DataSet, IMAGE_SHAPE, load, NUM_CLASSES, SYNTHETIC } from './dataset.js';
+import { type DataSet, IMAGE_SHAPE, load, SYNTHETIC } from './dataset.js';
 import { filterRows } from './filters.js';
 import { type Command, flagName, UsageError } from './flags.js';
 import { Interrupt } from './interrupt.js';
+import { makeModel } from './makeModel.js';
 import { type ModelKind, models } from './models.js';
 import { presetList } from './presets.js';
 import { flags, type Settings, settle, settleAgain, type TrainValues } from './settings.js';
 import { invocation, Progress, percent, quoted, seconds, sparkline } from './terminal.js';
-import { ruleOptions, schedules } from './training.js';
+import { solverOptions } from './training.js';
 
 /** The document of --json. Accuracies are fractions, times are seconds. */
 interface Report {
@@ -99,29 +100,10 @@ async function prepare(values: TrainValues, progress: Progress, signal: AbortSig
       table = text;
     },
   });
-  const { schedule, warmup, clipNorm, augment, lrDecay, batchSize, sampling, epochs } = settings;
   const solver = saved
     ? Solver.resume(saved.solver, model, data, { random, verbose: false })
-    : new Solver(model, data, {
-        ...ruleOptions(settings),
-        schedule: { name: schedules[schedule].name, warmup },
-        clipNorm: clipNorm ?? undefined,
-        augment: augment ?? undefined,
-        ...{ lrDecay, batchSize, sampling, numEpochs: epochs, verbose: false, random },
-      });
+    : new Solver(model, data, { ...solverOptions(settings), random });
   return { settings, data, model, summary, table, solver, loading };
-}
-
-function makeModel(settings: Settings, random: RandomSource): Network {
-  const model = models[settings.model].build(settings, { inputDim: IMAGE_SHAPE, numClasses: NUM_CLASSES, random });
-  const { inputShape, numClasses } = model;
-  if (inputShape.reduce((a, b) => a * b, 1) !== IMAGE_SHAPE.reduce((a, b) => a * b, 1)) {
-    throw new UsageError(`the net takes (${inputShape.join(', ')}), images are (${IMAGE_SHAPE.join(', ')})`);
-  }
-  if (numClasses < NUM_CLASSES) {
-    throw new UsageError(`the net ends in ${numClasses} scores, there are ${NUM_CLASSES} classes`);
-  }
-  return model;
 }
 
 /** UsageError if the net cannot be made: it was asked for. */

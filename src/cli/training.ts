@@ -43,10 +43,22 @@ interface RuleEntry {
 export const ruleNames = Object.keys(rules) as Rule[];
 
 /** What the Solver is told of the rule. */
-export function ruleOptions({ updateRule, learningRate, weightDecay }: TrainingSettings) {
+function ruleOptions({ updateRule, learningRate, weightDecay }: TrainingSettings) {
   const { name, config, weightDecay: own }: RuleEntry = rules[updateRule];
   const optimConfig = { ...config, learningRate, ...(own === undefined ? {} : { weightDecay }) };
   return { updateRule: name, optimConfig, ...(own === undefined ? { weightDecay } : {}) };
+}
+
+/** All that the Solver is told of the settings. */
+export function solverOptions(settings: TrainingSettings) {
+  const { schedule, warmup, clipNorm, augment, lrDecay, batchSize, sampling, epochs } = settings;
+  return {
+    ...ruleOptions(settings),
+    schedule: { name: schedules[schedule].name, warmup },
+    clipNorm: clipNorm ?? undefined,
+    augment: augment ?? undefined,
+    ...{ lrDecay, batchSize, sampling, numEpochs: epochs, verbose: false },
+  };
 }
 
 /** sgd_momentum, sgdMomentum and sgd-momentum are other names of momentum. */
