@@ -308,8 +308,9 @@ export function halvingSurvivors(count: number, rung: number, { eta = 3 }: Halvi
 }
 
 /** Best first; equal ones in the order of the list, failed ones last. */
-function byAccuracy(a: { valAcc: number | null; trial: number }, b: { valAcc: number | null; trial: number }): number {
-  return (b.valAcc ?? -1) - (a.valAcc ?? -1) || a.trial - b.trial;
+function byAccuracy(a: Trial, b: Trial): number {
+  const of = ({ status, valAcc }: Trial) => (status === 'failed' ? -1 : (valAcc ?? 0));
+  return of(b) - of(a) || a.trial - b.trial;
 }
 
 /** A trial under way. */

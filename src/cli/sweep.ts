@@ -155,8 +155,8 @@ class Sweep {
     try {
       const first = firstStage(this.#spec, random);
       const [best] = await this.#stage(first, 1, 0);
-      if (this.#spec.search.kind === 'coarse-to-fine' && best?.valAcc !== null) {
-        const second = secondStage(this.#spec, (best as Trial).settings, random);
+      if (this.#spec.search.kind === 'coarse-to-fine' && best?.status === 'finished') {
+        const second = secondStage(this.#spec, best.settings, random);
         await this.#stage(second, 2, first.length);
       }
     } finally {
@@ -168,7 +168,8 @@ class Sweep {
   }
 
   rows(): Row[] {
-    return [...this.#rows.values()].sort((a, b) => (b.valAcc ?? -1) - (a.valAcc ?? -1) || a.trial - b.trial);
+    const of = ({ status, valAcc }: Row) => (status === 'failed' ? -1 : (valAcc ?? 0));
+    return [...this.#rows.values()].sort((a, b) => of(b) - of(a) || a.trial - b.trial);
   }
 
   async #stage(trials: TrialSettings[], stage: number, offset: number): Promise<Trial[]> {
@@ -366,11 +367,15 @@ function table(rows: readonly Row[]): string {
   return left > 0 ? `${text}and ${left} more\n` : text;
 }
 
-/** Spec and ledger of this call, which fit each other. */
-function open(values: SweepValues): { spec: SweepSpec; ledger: Ledger; out: string } {
+/** Spec and ledger of this call, which fit each other, and where the images are. */
+function open(values: SweepValues): { spec: SweepSpec; ledger: Ledger; out: string; source: string } {
   const { out = OUT, spec: file, resume } = values;
   if (file === undefined && !resume) throw new UsageError('--spec FILE is missing (or --resume, to go on with --out)');
   const spec = file === undefined ? undefined : readSweepSpec(file);
+  const source = values.data ?? spec?.data ?? SYNTHETIC;
+  // Before there is a ledger: what is refused leaves nothing behind.
+  if (spec) tryModel(spec);
+  if (spec || values.data !== undefined) checkSource(source);
   if (resume && !existsSync(join(out, 'ledger.jsonl'))) {
     throw new UsageError(`--resume: there is no sweep in ${out}`);
   }
@@ -384,13 +389,20 @@ function open(values: SweepValues): { spec: SweepSpec; ledger: Ledger; out: stri
     if (header && values.build !== undefined && values.build !== 'auto' && values.build !== header.build) {
       throw new UsageError(`--build must be ${header.build}, with which the sweep in ${out} began`);
     }
-    if (spec) return { spec, ledger, out };
-    const { settings, search: given } = (header as Header).spec;
-    return { spec: checkSweepSpec({ ...settings, search: given }), ledger, out };
+    if (spec) return { spec, ledger, out, source };
+    const { spec: begun, data } = header as Header;
+    const found = values.data ?? data.source;
+    checkSource(found);
+    return { spec: checkSweepSpec({ ...begun.settings, search: begun.search }), ledger, out, source: found };
   } catch (error) {
     ledger.close();
     throw error;
   }
+}
+
+function checkSource(source: string): void {
+  if (source === SYNTHETIC || /^https?:\/\//.test(source) || existsSync(source)) return;
+  throw new UsageError(`--data must be '${SYNTHETIC}' or a folder, file or URL that exists, got '${source}'`);
 }
 
 /** Makes the net of the first trial: one that cannot be made is better refused at once. */
@@ -404,7 +416,7 @@ function tryModel(spec: SweepSpec): void {
   }
 }
 
-async function draw(out: string, rows: readonly Row[], source: string): Promise<string> {
+async function drawPicture(out: string, rows: readonly Row[], source: string): Promise<string> {
   const { sweepPicture } = await import('./sweepPicture.js');
   const [first] = rows as [Row];
   const data = source === SYNTHETIC ? 'synthetic images' : 'CIFAR-10';
@@ -415,7 +427,7 @@ async function draw(out: string, rows: readonly Row[], source: string): Promise<
 }
 
 function nextStep(spec: SweepSpec, [best]: readonly Row[], source: string): string {
-  if (!best || best.valAcc === null) return '';
+  if (best?.status !== 'finished') return '';
   const command = commandOf(spec, best.drawn, source);
   if (!command) return '';
   const line = invocation(`train ${command.map(quoted).join(' ')}`);
@@ -435,7 +447,7 @@ export const sweep: Command<typeof flags> = {
     const { json, quiet, pictures } = values;
     // Settings are drawn by kernels. The first build that is started decides what Node 20 has.
     const asked = await init({ threads: 1, build: values.build ?? 'auto' });
-    const { spec, ledger, out } = open(values);
+    const { spec, ledger, out, source } = open(values);
     const progress = new Progress({ quiet });
     const again = () => {
       const data = values.data === undefined ? [] : ['--data', quoted(values.data)];
@@ -443,13 +455,8 @@ export const sweep: Command<typeof flags> = {
     };
     const interrupt = new Interrupt(() => progress.notice('Stopping; finished trials are in the ledger.'));
     try {
-      const source = values.data ?? spec.data ?? ledger.header?.data.source ?? SYNTHETIC;
-      if (source !== SYNTHETIC && !/^https?:\/\//.test(source) && !existsSync(source)) {
-        throw new UsageError(`--data must be '${SYNTHETIC}' or a folder, file or URL that exists, got '${source}'`);
-      }
       const begun = ledger.header?.build ?? asked.build;
       const { build, reason } = begun === asked.build ? asked : await init({ threads: 1, build: begun });
-      tryModel(spec);
       const total = trialCount(spec);
       const workers = Math.min(total, values.workers ?? availableParallelism());
       const { kind, halving } = spec.search;
@@ -478,7 +485,7 @@ export const sweep: Command<typeof flags> = {
       interrupt.dispose();
       const result = report(rows, false);
       mkdirSync(out, { recursive: true });
-      if (pictures) result.files.picture = await draw(out, rows, source);
+      if (pictures) result.files.picture = await drawPicture(out, rows, source);
       result.files.results = join(out, 'results.json');
       replaceFile(result.files.results, `${JSON.stringify(result, null, 1)}\n`);
       if (json) {

@@ -24,7 +24,7 @@ const ORANGE = '#d9730d';
 /** Dark to light, in order also without colours. */
 const SCALE = ['#440154', '#414487', '#2a788e', '#22a884', '#7ad151', '#fde725'];
 /** From this ratio of the largest value to the smallest an axis is logarithmic. */
-const DECADES = 20;
+const LOG_FROM = 12;
 
 interface Axis {
   name: string;
@@ -42,7 +42,7 @@ function numericAxes(trials: readonly PicturedTrial[]): Axis[] {
   return order.map((name) => {
     const values = trials.map(({ drawn }) => drawn[name] as number);
     const low = Math.min(...values);
-    return { name, log: low > 0 && Math.max(...values) / low >= DECADES };
+    return { name, log: low > 0 && Math.max(...values) / low >= LOG_FROM };
   });
 }
 
@@ -53,15 +53,16 @@ const style = {
   splitLine: { lineStyle: { color: PALE } },
 };
 
-/** 0.0001 as 1e-4, on logarithmic axes: their labels are powers of ten. */
+/** 0.0001 as 1e-4, on logarithmic axes. Only powers of ten: the ends, which lie anywhere, would meet the next label. */
 function powerText(value: number): string {
+  if (!/^-?1(e|$)/.test(value.toExponential())) return '';
   return value >= 0.01 && value < 1e4 ? String(value) : value.toExponential().replace('e+', 'e');
 }
 
 function axisOf({ name, log }: Axis, trials: readonly PicturedTrial[], gap: number) {
   const values = trials.map(({ drawn }) => drawn[name] as number);
   const named = { ...style, name, nameLocation: 'middle' as const, nameGap: gap };
-  if (!log) return { ...named, type: 'value' as const, scale: true };
+  if (!log) return { ...named, type: 'value' as const, scale: true, boundaryGap: ['6%', '6%'] as [string, string] };
   // Some room beyond the outermost points, in ratios.
   const [low, high] = [Math.min(...values) / 1.5, Math.max(...values) * 1.5];
   return {
@@ -71,7 +72,7 @@ function axisOf({ name, log }: Axis, trials: readonly PicturedTrial[], gap: numb
     max: high,
     axisLabel: {
       ...style.axisLabel,
-      formatter: (value: number) => (Number.isInteger(Math.log10(value)) ? powerText(value) : ''),
+      formatter: (value: number) => powerText(Number(value.toPrecision(6))),
     },
   };
 }
@@ -108,6 +109,8 @@ const KINDS = [
 ] as const;
 const NAMES = { finished: 'trained to the end', stopped: 'stopped early', failed: 'failed' } as const;
 const BEST = 'best';
+/** Of a panel. */
+const WIDTH = 340;
 
 function bestOf(trials: readonly PicturedTrial[]): PicturedTrial | undefined {
   return trials.filter(({ valAcc }) => valAcc !== null).sort((a, b) => (b.valAcc as number) - (a.valAcc as number))[0];
@@ -116,10 +119,8 @@ function bestOf(trials: readonly PicturedTrial[]): PicturedTrial | undefined {
 function scatter(trials: readonly PicturedTrial[], x: Axis, y: Axis) {
   const panels = [
     { key: 'valAcc', title: 'validation accuracy', left: 76 },
-    { key: 'trainAcc', title: 'training accuracy', left: 506 },
+    { key: 'trainAcc', title: 'training accuracy', left: 546 },
   ] as const;
-  const known = trials.flatMap(({ valAcc, trainAcc }) => [valAcc, trainAcc]).filter((value) => value !== null);
-  const [low, high] = known.length > 0 ? [100 * Math.min(...known), 100 * Math.max(...known)] : [0, 100];
   const best = bestOf(trials);
   const at = ({ drawn }: PicturedTrial) => [drawn[x.name] as number, drawn[y.name] as number];
   const present = KINDS.filter(({ status }) => trials.some((trial) => trial.status === status));
@@ -147,11 +148,24 @@ function scatter(trials: readonly PicturedTrial[], x: Axis, y: Axis) {
       itemStyle: { color: 'transparent', borderColor: '#c00', borderWidth: 2 },
     },
   ]);
-  const coloured = series.flatMap(({ name }, i) => (name === BEST ? [] : [i]));
+  const visualMap = panels.map(({ key, left }, panel) => {
+    const known = trials.flatMap((trial) => (trial[key] === null ? [] : [100 * (trial[key] as number)]));
+    const [low, high] = known.length > 0 ? [Math.min(...known), Math.max(...known)] : [0, 100];
+    const perPanel = present.length + 1;
+    return {
+      type: 'continuous' as const,
+      ...{ min: low, max: Math.max(high, low + 0.1), dimension: 2, calculable: false },
+      seriesIndex: present.map((_, i) => panel * perPanel + i),
+      ...{ left: left + WIDTH + 8, top: 112, itemHeight: 240, itemWidth: 12, precision: 1 },
+      text: [`${high.toFixed(1)} %`, `${low.toFixed(1)} %`],
+      textStyle: { color: INK },
+      inRange: { color: SCALE },
+    };
+  });
   return {
     title: panels.map(({ title, left }) => ({
       text: title,
-      left: left + 170,
+      left: left + WIDTH / 2,
       top: 74,
       textAlign: 'center' as const,
       textStyle: { color: INK, fontSize: 13, fontWeight: 600 },
@@ -163,17 +177,10 @@ function scatter(trials: readonly PicturedTrial[], x: Axis, y: Axis) {
         { name: BEST, icon: 'circle', itemStyle: { color: 'transparent', borderColor: '#c00', borderWidth: 2 } },
       ],
     },
-    grid: panels.map(({ left }) => ({ left, top: 102, width: 340, height: 306 })),
+    grid: panels.map(({ left }) => ({ left, top: 102, width: WIDTH, height: 306 })),
     xAxis: panels.map((_, gridIndex) => ({ ...axisOf(x, trials, 32), gridIndex })),
     yAxis: panels.map((_, gridIndex) => ({ ...axisOf(y, trials, 50), gridIndex, name: gridIndex === 0 ? y.name : '' })),
-    visualMap: {
-      type: 'continuous' as const,
-      ...{ min: low, max: Math.max(high, low + 0.1), dimension: 2, seriesIndex: coloured, calculable: false },
-      ...{ right: 24, top: 120, itemHeight: 250, itemWidth: 16, precision: 1 },
-      text: [`${high.toFixed(1)} %`, `${low.toFixed(1)} %`],
-      textStyle: { color: INK },
-      inRange: { color: SCALE },
-    },
+    visualMap,
     series,
   };
 }
