@@ -439,7 +439,7 @@ export const sweep: Command<typeof flags> = {
   summary: 'Search for hyper-parameters: many trials, on all cores',
   flags,
   examples: [
-    ['sweep --spec examples/sweep.json', 'what the file says, into ./lanewise-sweep'],
+    ['sweep --spec sweep.json', 'what the file says, into ./lanewise-sweep'],
     ['sweep --spec sweep.json --data cifar-10-binary.tar.gz --workers 4 --out sweep', 'CIFAR-10, four at a time'],
     ['sweep --resume --out sweep', 'after Ctrl-C, a crash or a power cut: nothing finished is run again'],
   ],
