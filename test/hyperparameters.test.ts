@@ -31,7 +31,10 @@ describe('grid', () => {
     expect(Object.fromEntries(sizes)).toEqual({
       ...{ softmaxPixels: 16, softmaxFeatures: 4, twoLayer: 12, featuresNet: 9, monolithic: 396, fullyConnected: 6 },
     });
-    const { softmaxPixels } = lw.notebookGrids;
+    const { softmaxPixels, monolithic } = lw.notebookGrids;
+    for (const [i, rate] of monolithic.learningRate.entries()) {
+      expect(Math.abs(rate / 10 ** -(3 + i / 10) - 1)).toBeLessThan(1e-14);
+    }
     expect(lw.grid(softmaxPixels).slice(0, 5)).toEqual([
       { learningRate: 1e-3, reg: 2.5e4 },
       { learningRate: 1e-3, reg: 1e4 },
