@@ -231,4 +231,4 @@ export {
   zeros,
 } from './tensor.js';
 export { timeFunction } from './timing.js';
-export { type GridOptions, type Pixels, toPixels, visualizeGrid } from './vis.js';
+export { type GridOptions, type Pixels, toPixels, visualizeGrid, visualizeHog } from './vis.js';

@@ -34,18 +34,26 @@ export type Flags = Record<string, ValueFlag<unknown> | Switch>;
 /** What was given: undefined where nothing was; switches are always true or false. */
 export type Values<F extends Flags> = { [K in keyof F]: F[K] extends ValueFlag<infer T> ? T | undefined : boolean };
 
+/** A word after the command's name; without it the command line is wrong. */
+export interface Argument {
+  value: string;
+  /** The words there are, with what each stands for. */
+  choices: readonly (readonly [name: string, text: string])[];
+}
+
 export interface Command<F extends Flags> {
   name: string;
   summary: string;
+  argument?: Argument;
   flags: F;
   /** Arguments after `lanewise`, with what they are for. */
   examples: readonly (readonly [string, string])[];
-  /** Resolves to the exit code. */
-  run(values: Values<F>): Promise<number>;
+  /** Resolves to the exit code. argument: '' unless the command has one. */
+  run(values: Values<F>, argument: string): Promise<number>;
 }
 
 /** A command that has lost the type of its flags, for lists of commands. */
-export type AnyCommand = Omit<Command<Flags>, 'run'> & { run(values: never): Promise<number> };
+export type AnyCommand = Omit<Command<Flags>, 'run'> & { run(values: never, argument: string): Promise<number> };
 
 /** 'an integer >= 1': what a value must be. */
 export class RuleError extends Error {}
@@ -133,14 +141,19 @@ function optionSections(flags: Flags): { title: string; body: string }[] {
   }));
 }
 
+function argumentSection({ value, choices }: Argument): { title: string; body: string } {
+  const width = Math.max(...choices.map(([name]) => name.length));
+  return { title: value, body: choices.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`).join('\n') };
+}
+
 function exampleSection(examples: readonly (readonly [string, string])[]): { title: string; body: string } {
   return { title: 'Examples', body: examples.map(([line, why]) => `  # ${why}\n  $ lanewise ${line}`).join('\n') };
 }
 
 function declare(commands: readonly AnyCommand[], version: string): CAC {
   const cli = cac('lanewise');
-  for (const { name, summary, flags } of commands) {
-    const command = cli.command(name, summary).usage(`${name} [options]`);
+  for (const { name, summary, argument, flags } of commands) {
+    const command = cli.command(name, summary).usage(`${name}${argument ? ` ${argument.value}` : ''} [options]`);
     for (const [key, flag] of Object.entries(flags)) command.option(declaration(key, flag), flag.text);
   }
   cli.option('--debug', shared.debug?.text as string);
@@ -151,7 +164,8 @@ function declare(commands: readonly AnyCommand[], version: string): CAC {
     const flags = command ? { ...command.flags, help: shared.help, debug: shared.debug } : shared;
     const examples = command ? command.examples : commands.flatMap((each) => each.examples.slice(0, 2));
     if (command) kept.splice(0, 1, { body: command.summary });
-    return [...kept, ...optionSections(flags as Flags), exampleSection(examples)];
+    const words = command?.argument ? [argumentSection(command.argument)] : [];
+    return [...kept, ...words, ...optionSections(flags as Flags), exampleSection(examples)];
   });
   return cli;
 }
@@ -187,8 +201,19 @@ export async function dispatch(
     );
   }
   refuseUnknown(options, { ...command.flags, ...shared });
-  if (args.length > 0) throw new UsageError(`unexpected argument '${args[0]}'`);
-  return command.run(readAll(command.flags, options, argv) as never);
+  const [word, extra] = command.argument ? [args[0], args[1]] : [undefined, args[0]];
+  if (extra !== undefined) throw new UsageError(`unexpected argument '${extra}'`);
+  const argument = command.argument ? readArgument(command.name, command.argument, word) : '';
+  return command.run(readAll(command.flags, options, argv) as never, argument);
+}
+
+function readArgument(command: string, { value, choices }: Argument, word: string | undefined): string {
+  const names = choices.map(([name]) => name);
+  if (word === undefined) throw new UsageError(`${command} needs a ${value}: one of ${names.join(', ')}`);
+  if (names.includes(word)) return word;
+  const near = nearest(word, names);
+  const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
+  throw new UsageError(`${value} must be one of ${names.join(', ')}${hint}, got '${word}'`);
 }
 
 function refuseUnknown(options: Record<string, unknown>, flags: Flags): void {

@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { doctor } from './doctor.js';
 import { dispatch, UsageError } from './flags.js';
+import { notebook } from './notebook.js';
 import { sweep } from './sweep.js';
 import { invocation } from './terminal.js';
 import { train } from './train.js';
 
-const commands = [train, sweep, doctor];
+const commands = [train, sweep, notebook, doctor];
 
 async function main(argv: readonly string[]): Promise<number> {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {

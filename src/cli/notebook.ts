@@ -1,0 +1,99 @@
+/** `lanewise notebook NAME`: the cells of one of the course's notebooks, their figures and pictures, and a report. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { info, init, random } from '../index.js';
+import { auto, type Command, choice, number, text, UsageError } from './flags.js';
+import { Interrupt } from './interrupt.js';
+import { notebookNames } from './notebooks/names.js';
+import { invocation, Progress, quoted, seconds as shortSeconds } from './terminal.js';
+
+const flags = {
+  data: {
+    value: 'PATH',
+    text: 'CIFAR-10: folder, .tar.gz or URL (default: drawn images, whose accuracies are no measure)',
+    read: text,
+  },
+  out: { value: 'DIR', text: 'Folder of the report (default: lanewise-out/notebook-NAME)', read: text },
+  quick: { text: 'Few images and few steps: seconds instead of minutes' },
+  long: { text: 'Also the cells that take more than some minutes' },
+  threads: {
+    value: 'N',
+    text: 'Threads (default: one per core)',
+    read: auto(number({ low: 1, high: 256, integer: true })),
+  },
+  build: { value: 'NAME', text: 'auto, simd or relaxed (default: auto)', read: choice('auto', 'simd', 'relaxed') },
+  seed: {
+    value: 'N',
+    text: 'Seed of what the notebooks do not seed (default: 0)',
+    read: number({ low: 0, high: 2 ** 32 - 1, integer: true }),
+  },
+  quiet: { text: 'Only the summary' },
+} as const;
+
+export const notebook: Command<typeof flags> = {
+  name: 'notebook',
+  summary: "Run one of the course's notebooks: its figures beside the printed ones, its pictures, a report",
+  argument: { value: 'NAME', choices: notebookNames },
+  flags,
+  examples: [
+    ['notebook knn --data cifar-10-binary.tar.gz', 'figures, pictures and report of the kNN notebook'],
+    ['notebook cnn-layers', 'checks of layers, which need no data'],
+    ['notebook softmax --quick', 'a run of seconds on drawn images'],
+  ],
+  async run({ data: path, out, quick, long, threads = 'auto', build = 'auto', seed = 0, quiet }, name) {
+    if (path !== undefined && !/^https?:\/\//.test(path) && !existsSync(path)) {
+      throw new UsageError(`--data must be a folder, file or URL that exists, got '${path}'`);
+    }
+    const folder = out ?? join('lanewise-out', `notebook-${name}`);
+    const { notebooks, Book, cifar, drawn, cellText, count, html } = await import('./notebooks/index.js');
+    const chosen = notebooks.find((each) => each.name === name) as (typeof notebooks)[number];
+    await init({ threads, build });
+    random.seed(seed);
+    mkdirSync(folder, { recursive: true });
+    const progress = new Progress({ quiet });
+    const interrupt = new Interrupt(() => progress.notice('Stopping after this step; Ctrl-C again to exit at once.'));
+    const { signal } = interrupt;
+    const source = path === undefined ? drawn : cifar(path, progress, signal);
+    const files: string[] = [];
+    const book = new Book({
+      ...{ quick, long, progress, signal, data: source },
+      onCell(cell, place) {
+        for (const { name: file, image } of cell.pictures) {
+          const picture = join(folder, `${file}.${image.kind}`);
+          writeFileSync(picture, image.bytes);
+          files.push(picture);
+        }
+        if (!quiet) process.stdout.write(cellText(cell, place));
+      },
+    });
+    const start = performance.now();
+    try {
+      await chosen.run(book);
+    } catch (error) {
+      progress.clear();
+      if (interrupt.code === undefined || error !== signal.reason) throw error;
+    }
+    const stopped = interrupt.code;
+    interrupt.dispose();
+    const seconds = (performance.now() - start) / 1000;
+    const report = join(folder, 'report.html');
+    const given = [name, ...(path === undefined ? [] : ['--data', quoted(path)]), ...(quick ? ['--quick'] : [])];
+    const command = `lanewise notebook ${[...given, ...(long ? ['--long'] : [])].join(' ')}`;
+    const kind = quick ? `${source.text}, a quick run` : source.text;
+    const page = { title: chosen.title, subtitle: kind, cells: book.cells, engine: info(), command, seconds };
+    writeFileSync(report, html(page));
+    const { ok, off, other } = count(book.cells);
+    const parts = [`${ok} ok`, `${off} off`, ...(other > 0 ? [`${other} not comparable`] : [])];
+    process.stdout.write(`figures   ${parts.join(', ')}\n`);
+    process.stdout.write(`report    ${report}, ${files.length} pictures beside it\n`);
+    process.stdout.write(`time      ${shortSeconds(seconds)}\n`);
+    if (stopped !== undefined) {
+      progress.notice(`Stopped; the report has the ${book.cells.length} cells before that.`);
+      return stopped;
+    }
+    if (path === undefined && other > 0) {
+      progress.line(`Accuracies to compare need CIFAR-10: ${invocation(`notebook ${name} --data PATH`)}`);
+    }
+    return off > 0 ? 1 : 0;
+  },
+};

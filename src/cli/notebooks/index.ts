@@ -1,0 +1,34 @@
+/** All that `lanewise notebook` runs, loaded when it does. */
+import { type Cell, formatSeconds } from './book.js';
+import { knn } from './knn.js';
+import { modularLayers } from './modularLayers.js';
+
+export { Book } from './book.js';
+export { cifar, drawn } from './data.js';
+export { count, html } from './report.js';
+
+export const notebooks = [knn, modularLayers];
+
+/** A cell as it is printed. */
+export function cellText({ title, seconds, figures, tables }: Cell, place: number): string {
+  const heading = `${place}. ${title}  (${formatSeconds(seconds)})`;
+  const widths = [0, 1, 2].map((i) => {
+    return Math.max(0, ...figures.map(({ name, value, expected }) => [name, value, expected][i].length));
+  });
+  const lines = figures.map(({ name, value, expected, status }) => {
+    const columns = [name.padEnd(widths[0]), value.padEnd(widths[1]), expected.padEnd(widths[2]), status];
+    return `   ${columns.join('  ').trimEnd()}`;
+  });
+  const tableLines = tables.flatMap(({ heads, rows }) => {
+    const all = [heads, ...rows];
+    const wide = heads.map((_, i) => Math.max(...all.map((row) => row[i].length)));
+    return all.map(
+      (row) =>
+        `   ${row
+          .map((text, i) => text.padEnd(wide[i]))
+          .join('  ')
+          .trimEnd()}`,
+    );
+  });
+  return `${[heading, ...lines, ...tableLines].join('\n')}\n\n`;
+}

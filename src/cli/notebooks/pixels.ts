@@ -1,0 +1,46 @@
+/** Pictures made of images and of weights that look like images. */
+import { RandomState, scope, type Tensor, visualizeGrid } from '../../index.js';
+import { headed, type Image, png } from './images.js';
+
+/** Images as (N, H, W, C), from (N, C, H, W) or rows of (H, W, C). */
+export function asPictures(X: Tensor): Tensor {
+  return X.rank === 4 ? X.transpose(0, 2, 3, 1) : X.reshape(X.shape[0], 32, 32, 3);
+}
+
+/** A column for each class with `perClass` of its images, drawn from the first ones. */
+export function samples(X: Tensor, y: Tensor, classes: readonly string[], perClass = 7): Image {
+  return scope(() => {
+    const random = new RandomState(0);
+    const found = classes.map((_, label) => {
+      const places = [...y.data.keys()].filter((i) => y.data[i] === label);
+      const picked = random.choice(places.length, [Math.min(perClass, places.length)], false) as Tensor;
+      return [...picked.data].map((i) => places[i]);
+    });
+    const rows = Math.min(...found.map((places) => places.length));
+    const indices = Array.from({ length: rows }, (_, row) => found.map((places) => places[row])).flat();
+    const grid = visualizeGrid(asPictures(X.take(indices)), { columns: classes.length, padding: 2, stretch: 'none' });
+    return headed(grid, { scale: 2, columns: classes });
+  });
+}
+
+/** First-layer weights, a tile for each unit; W: (units, D), D in the order of `layout`. */
+export function weightGrid(W: Tensor, layout: 'HWC' | 'CHW', { padding = 3, scale = 2, most = 256 } = {}): Image {
+  return scope(() => {
+    const units = Math.min(most, W.shape[0]);
+    const rows = W.rows(0, units);
+    const tiles =
+      layout === 'HWC' ? rows.reshape(units, 32, 32, 3) : rows.reshape(units, 3, 32, 32).transpose(0, 2, 3, 1);
+    return png(visualizeGrid(tiles, { padding }), scale);
+  });
+}
+
+/** Weights (D, C) of a linear classifier without its bias, as pictures under the names of the classes, on one scale. */
+export function templates(W: Tensor, classes: readonly string[]): Image {
+  return scope(() => {
+    const columns = Math.ceil(classes.length / 2);
+    const tiles = W.rows(0, 3072).transpose().reshape(classes.length, 32, 32, 3);
+    const halves = [classes.slice(0, columns), classes.slice(columns)];
+    const grid = visualizeGrid(tiles, { columns, padding: 2, stretch: 'all' });
+    return headed(grid, { scale: 4, columns: halves[0].map((name, i) => `${name} / ${halves[1][i] ?? ''}`) });
+  });
+}
