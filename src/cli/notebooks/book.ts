@@ -1,12 +1,5 @@
 /** What a notebook is made of: cells with figures, tables and pictures, run from top to bottom. */
-import {
-  relError,
-  Solver,
-  type SolverData,
-  type SolverOptions,
-  type Tensor,
-  type TrainableModel,
-} from '../../index.js';
+import { Solver, type SolverData, type SolverOptions, type TrainableModel } from '../../index.js';
 import type { Progress } from '../terminal.js';
 import type { DataSource } from './data.js';
 import type { Expected } from './figures.js';
@@ -38,7 +31,9 @@ export interface Table {
 export function show(value: number | string): string {
   if (typeof value === 'string' || Number.isInteger(value)) return String(value);
   const size = Math.abs(value);
-  return size < 1e-3 || size >= 1e6 ? value.toExponential(4) : String(Number(value.toPrecision(7)));
+  return size < 1e-3 || size >= 1e6
+    ? Number(value.toPrecision(5)).toExponential()
+    : String(Number(value.toPrecision(7)));
 }
 
 /** As printf's %f. */
@@ -93,7 +88,9 @@ export class Cell {
   figure(name: string, value: number | string, expected: Expected): void {
     const comparable = !expected.data || this.book.comparable;
     const status = comparable ? (holds(value, expected) ? 'ok' : 'off') : 'not comparable';
-    this.figures.push({ name, value: show(value), expected: expectedText(expected), status });
+    const exact = 'close' in expected.rule && typeof value === 'number';
+    const shown = exact ? String(Number(value.toPrecision(13))) : show(value);
+    this.figures.push({ name, value: shown, expected: expectedText(expected), status });
   }
 
   /** A figure of which the notebooks have none. */
@@ -143,6 +140,10 @@ export class Book {
 
   get data(): DataSource {
     return this.settings.data;
+  }
+
+  get quick(): boolean {
+    return this.settings.quick;
   }
 
   get long(): boolean {

@@ -2,12 +2,15 @@
 import { type Cell, formatSeconds } from './book.js';
 import { knn } from './knn.js';
 import { modularLayers } from './modularLayers.js';
+import { neuralNet } from './neuralNet.js';
+import { softmax } from './softmax.js';
+import { twoLayerNet } from './twoLayerNet.js';
 
 export { Book } from './book.js';
 export { cifar, drawn } from './data.js';
 export { count, html } from './report.js';
 
-export const notebooks = [knn, modularLayers];
+export const notebooks = [knn, softmax, neuralNet, twoLayerNet, modularLayers];
 
 /** A cell as it is printed. */
 export function cellText({ title, seconds, figures, tables }: Cell, place: number): string {

@@ -1,5 +1,5 @@
 /** Pictures made of images and of weights that look like images. */
-import { RandomState, scope, type Tensor, visualizeGrid } from '../../index.js';
+import { add, RandomState, scope, type Tensor, visualizeGrid } from '../../index.js';
 import { headed, type Image, png } from './images.js';
 
 /** Images as (N, H, W, C), from (N, C, H, W) or rows of (H, W, C). */
@@ -7,18 +7,20 @@ export function asPictures(X: Tensor): Tensor {
   return X.rank === 4 ? X.transpose(0, 2, 3, 1) : X.reshape(X.shape[0], 32, 32, 3);
 }
 
-/** A column for each class with `perClass` of its images, drawn from the first ones. */
-export function samples(X: Tensor, y: Tensor, classes: readonly string[], perClass = 7): Image {
+/** A column for each class with seven of its images. mean: what was subtracted from them. */
+export function samples(X: Tensor, y: Tensor, classes: readonly string[], mean?: Tensor): Image {
   return scope(() => {
     const random = new RandomState(0);
     const found = classes.map((_, label) => {
       const places = [...y.data.keys()].filter((i) => y.data[i] === label);
-      const picked = random.choice(places.length, [Math.min(perClass, places.length)], false) as Tensor;
+      const picked = random.choice(places.length, [Math.min(7, places.length)], false) as Tensor;
       return [...picked.data].map((i) => places[i]);
     });
     const rows = Math.min(...found.map((places) => places.length));
     const indices = Array.from({ length: rows }, (_, row) => found.map((places) => places[row])).flat();
-    const grid = visualizeGrid(asPictures(X.take(indices)), { columns: classes.length, padding: 2, stretch: 'none' });
+    const some = X.take(indices);
+    const plain = mean ? add(some, mean) : some;
+    const grid = visualizeGrid(asPictures(plain), { columns: classes.length, padding: 2, stretch: 'none' });
     return headed(grid, { scale: 2, columns: classes });
   });
 }
