@@ -1,8 +1,11 @@
 /** All that `lanewise notebook` runs, loaded when it does. */
 import { type Cell, formatSeconds } from './book.js';
+import { dropout } from './dropout.js';
+import { fullyConnectedNets } from './fullyConnectedNets.js';
 import { knn } from './knn.js';
 import { modularLayers } from './modularLayers.js';
 import { neuralNet } from './neuralNet.js';
+import { optimizers } from './optimizers.js';
 import { softmax } from './softmax.js';
 import { twoLayerNet } from './twoLayerNet.js';
 
@@ -10,7 +13,7 @@ export { Book } from './book.js';
 export { cifar, drawn } from './data.js';
 export { count, html } from './report.js';
 
-export const notebooks = [knn, softmax, neuralNet, twoLayerNet, modularLayers];
+export const notebooks = [knn, softmax, neuralNet, twoLayerNet, fullyConnectedNets, optimizers, dropout, modularLayers];
 
 /** A cell as it is printed. */
 export function cellText({ title, seconds, figures, tables }: Cell, place: number): string {

@@ -1,6 +1,6 @@
 /** Pictures made of images and of weights that look like images. */
 import { add, RandomState, scope, type Tensor, visualizeGrid } from '../../index.js';
-import { headed, type Image, png } from './images.js';
+import { captioned, headed, type Image, png } from './images.js';
 
 /** Images as (N, H, W, C), from (N, C, H, W) or rows of (H, W, C). */
 export function asPictures(X: Tensor): Tensor {
@@ -36,13 +36,12 @@ export function weightGrid(W: Tensor, layout: 'HWC' | 'CHW', { padding = 3, scal
   });
 }
 
-/** Weights (D, C) of a linear classifier without its bias, as pictures under the names of the classes, on one scale. */
+/** Weights (D, C) of a linear classifier without its bias as pictures, on one scale, above the names of the classes. */
 export function templates(W: Tensor, classes: readonly string[]): Image {
   return scope(() => {
-    const columns = Math.ceil(classes.length / 2);
     const tiles = W.rows(0, 3072).transpose().reshape(classes.length, 32, 32, 3);
-    const halves = [classes.slice(0, columns), classes.slice(columns)];
-    const grid = visualizeGrid(tiles, { columns, padding: 2, stretch: 'all' });
-    return headed(grid, { scale: 4, columns: halves[0].map((name, i) => `${name} / ${halves[1][i] ?? ''}`) });
+    const column = visualizeGrid(tiles, { columns: 1, padding: 0, stretch: 'all' });
+    const pictures = classes.map((words, i) => ({ picture: column.rows(32 * i, 32 * (i + 1)), words }));
+    return captioned(pictures, { columns: Math.ceil(classes.length / 2), scale: 4 });
   });
 }

@@ -35,6 +35,8 @@ export interface Axis {
   log?: boolean;
   min?: number;
   max?: number;
+  /** Ticks at whole numbers only. */
+  whole?: boolean;
   /** Names instead of numbers: points have x = 0, 1, … */
   names?: readonly string[];
 }
@@ -67,7 +69,7 @@ function thinned(points: readonly Point[], most = 1200): Point[] {
   return kept;
 }
 
-function axisOption({ label, log, min, max, names }: Axis, gridIndex: number, gap: number) {
+function axisOption({ label, log, min, max, whole, names }: Axis, gridIndex: number, gap: number) {
   return {
     gridIndex,
     name: label,
@@ -89,6 +91,7 @@ function axisOption({ label, log, min, max, names }: Axis, gridIndex: number, ga
       ? { type: 'category' as const, data: [...names] }
       : { type: log ? ('log' as const) : ('value' as const), ...(min === undefined ? { scale: true } : { min }) }),
     ...(max === undefined ? {} : { max }),
+    ...(whole ? { minInterval: 1 } : {}),
   };
 }
 
@@ -201,7 +204,7 @@ export function series(values: readonly number[], steps = values.length - 1): Po
   return values.map((value, i) => [i * apart, value]);
 }
 
-/** Loss above accuracies, of one run. goal: a dashed line among the accuracies. */
+/** Loss beside accuracies, of one run. goal: a dashed line among the accuracies. */
 export function curves({ lossHistory, trainAccHistory, valAccHistory }: History, goal?: number): Image {
   const last = Math.max(1, valAccHistory.length - 1);
   const dashes: Series = {
@@ -213,16 +216,16 @@ export function curves({ lossHistory, trainAccHistory, valAccHistory }: History,
       [last, goal ?? 0],
     ],
   };
-  return plot([
+  const panels: Panel[] = [
     {
       title: 'Loss of each step',
-      x: { label: 'step', min: 0 },
+      x: { label: 'step', min: 0, whole: true },
       y: { label: 'loss' },
       series: [{ name: 'loss', points: series(lossHistory), look: lossHistory.length > 200 ? 'dots' : 'line' }],
     },
     {
       title: 'Accuracy',
-      x: { label: 'check', min: 0, max: last },
+      x: { label: 'check', min: 0, max: last, whole: true },
       y: { label: 'accuracy' },
       series: [
         { name: 'training', points: series(trainAccHistory), look: 'both' },
@@ -230,14 +233,15 @@ export function curves({ lossHistory, trainAccHistory, valAccHistory }: History,
         ...(goal === undefined ? [] : [dashes]),
       ],
     },
-  ]);
+  ];
+  return plot(panels, { width: 550, columns: 2 });
 }
 
 /** Several runs over one another: loss, training accuracy, validation accuracy. */
 export function comparison(runs: Readonly<Record<string, History>>): Image {
   const panel = (title: string, label: string, x: string, of: (run: History) => readonly number[]): Panel => ({
     title,
-    x: { label: x, min: 0 },
+    x: { label: x, min: 0, whole: true },
     y: { label },
     series: Object.entries(runs).map(([name, run]) => ({
       name,
@@ -245,8 +249,13 @@ export function comparison(runs: Readonly<Record<string, History>>): Image {
       look: x === 'step' ? 'line' : 'both',
     })),
   });
+  const losses = panel('Loss of each step', 'loss', 'step', (run) => run.lossHistory);
+  // A run that diverges would leave the others flat.
+  const top = 2 * Math.max(...Object.values(runs).map(({ lossHistory }) => lossHistory[0]));
+  const highest = Math.max(...losses.series.flatMap(({ points }) => points.map(([, y]) => y)));
+  if (!(highest <= top)) losses.y = { ...losses.y, max: Number(top.toPrecision(2)) };
   return plot([
-    panel('Loss of each step', 'loss', 'step', (run) => run.lossHistory),
+    losses,
     panel('Training accuracy', 'accuracy', 'check', (run) => run.trainAccHistory),
     panel('Validation accuracy', 'accuracy', 'check', (run) => run.valAccHistory),
   ]);

@@ -42,6 +42,7 @@ p { margin: 6px 0; max-width: 860px; }
 table { border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 16px 3px 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
 th { color: var(--soft); font-weight: 400; font-size: 13px; border-bottom: 1px solid var(--grid); }
+td.status { white-space: nowrap; padding-right: 0; }
 td.number { font-family: Menlo, Consolas, monospace; font-size: 13px; }
 .ok { color: var(--ok); } .off { color: var(--off); font-weight: 600; }
 .pictures { display: flex; flex-wrap: wrap; gap: 18px; margin: 10px 0; }
@@ -59,7 +60,7 @@ function figureTable(figures: readonly Figure[]): string {
   if (figures.length === 0) return '';
   const compared = figures.some(({ expected }) => expected !== '');
   const rows = figures.map(({ name, value, expected, status }) => {
-    const mark = `<td class="${status === 'not comparable' ? 'soft' : status}">${status}</td>`;
+    const mark = `<td class="status ${status === 'not comparable' ? 'soft' : status}">${status}</td>`;
     const last = compared ? `<td class="number soft">${escapeXml(expected)}</td>${mark}` : '';
     return `<tr><td>${escapeXml(name)}</td><td class="number">${escapeXml(value)}</td>${last}</tr>`;
   });

@@ -65,7 +65,7 @@ export function showSearch(cell: Cell, name: string, results: readonly Search[])
       title,
       rows: regs.map(power),
       columns: rates.map(power),
-      rowLabel: 'regularisation',
+      rowLabel: 'reg',
       columnLabel: 'learning rate',
       shares: values.map((line) => line.map((v) => (v - low) / (high - low || 1))),
       words: values.map((line) => line.map((v) => (Number.isNaN(v) ? '' : v.toFixed(3)))),

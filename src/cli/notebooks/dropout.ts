@@ -1,0 +1,54 @@
+/** Dropout: the layer, nets that use it, and what it does to a small training set. */
+import { FullyConnectedNet, random, scope } from '../../index.js';
+import type { Book, Notebook } from './book.js';
+import { checkModel, float64, labels, randn } from './checks.js';
+import { figures } from './figures.js';
+import { dropoutCells } from './layerCells.js';
+import { comparison, type History } from './plots.js';
+import { firstOf } from './updateCells.js';
+
+async function run(book: Book): Promise<void> {
+  await dropoutCells(book);
+  await book.cell('Gradients of nets with dropout', (cell) => {
+    scope(() => {
+      random.seed(231);
+      const [X, y] = [randn(2, 15), labels(10, 2)];
+      for (const dropoutKeepRatio of [1, 0.75, 0.5]) {
+        const options = { inputDim: 15, numClasses: 10, weightScale: 5e-2, dropoutKeepRatio, seed: 123, ...float64 };
+        const model = new FullyConnectedNet([20, 30], options);
+        const name = `error, keep ${dropoutKeepRatio}`;
+        cell.value(
+          `initial loss, keep ${dropoutKeepRatio}`,
+          scope(() => model.loss(X, y)[0]),
+        );
+        const names = ['W1', 'W2', 'W3', 'b1', 'b2', 'b3'];
+        checkModel(cell, name, model, () => model.loss(X, y), names, figures.dropoutNet);
+        model.dispose();
+      }
+    });
+  });
+  const sizes = { numTraining: book.size(500, 200), numValidation: book.size(1000, 100), numTest: 1 };
+  const data = await book.data.load(sizes);
+  await book.cell('Five hundred images with and without dropout', async (cell) => {
+    const runs: Record<string, History> = {};
+    for (const dropoutKeepRatio of [1, 0.5, 0.25]) {
+      random.seed(0);
+      const name = dropoutKeepRatio === 1 ? 'no dropout' : `keep ${dropoutKeepRatio}`;
+      const model = new FullyConnectedNet([500], { dropoutKeepRatio });
+      const solver = await book.train(cell, name, model, firstOf(data, 500), {
+        ...{ updateRule: 'adam', optimConfig: { learningRate: 5e-4 } },
+        ...{ numEpochs: book.size(25, 2), batchSize: book.size(100, 50) },
+      });
+      const { lossHistory, trainAccHistory, valAccHistory, bestValAcc } = solver;
+      runs[name] = { lossHistory, trainAccHistory, valAccHistory };
+      cell.accuracy(`training accuracy at the end, ${name}`, trainAccHistory[trainAccHistory.length - 1]);
+      cell.accuracy(`best validation accuracy, ${name}`, bestValAcc);
+      solver.dispose();
+      model.dispose();
+    }
+    cell.picture('dropout', 'Training accuracy falls, and the gap to validation accuracy with it.', comparison(runs));
+  });
+  for (const t of [data.XTrain, data.yTrain, data.XVal, data.yVal, data.XTest, data.yTest, data.meanImage]) t.dispose();
+}
+
+export const dropout: Notebook = { name: 'dropout', title: 'Dropout', run };

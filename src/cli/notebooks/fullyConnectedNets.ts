@@ -1,0 +1,179 @@
+/** Nets of any depth: checks, overfitting on purpose, update rules, initial scales, good numbers. */
+import { affineReluForward, FullyConnectedNet, random, scope, type Tensor } from '../../index.js';
+import type { Book, Notebook } from './book.js';
+import { checkModel, float64, hitRate, labels, numbersOf, randn } from './checks.js';
+import { figures } from './figures.js';
+import { comparison, curves, type History, histogram, type Panel, plot } from './plots.js';
+import { type Search, showSearch } from './softmax.js';
+import { adagradCell, adaptiveCell, compareCell, type Data, firstOf, momentumCell, type Run } from './updateCells.js';
+
+async function checkCell(book: Book): Promise<void> {
+  await book.cell('Initial loss and gradients', (cell) => {
+    scope(() => {
+      random.seed(231);
+      const [X, y] = [randn(2, 15), labels(10, 2)];
+      const names = ['W1', 'W2', 'W3', 'b1', 'b2', 'b3'];
+      for (const [reg, loss, expected] of [
+        [0, figures.fcLoss0, figures.fc0],
+        [3.14, figures.fcLossReg, figures.fcReg],
+      ] as const) {
+        const options = { inputDim: 15, numClasses: 10, reg, weightScale: 5e-2, ...float64 };
+        const model = new FullyConnectedNet([20, 30], options);
+        cell.figure(`initial loss, reg ${reg}`, model.loss(X, y)[0], loss);
+        checkModel(cell, `error, reg ${reg}`, model, () => model.loss(X, y), names, expected);
+        model.dispose();
+      }
+    });
+  });
+}
+
+async function overfitCell(book: Book, data: Data): Promise<void> {
+  await book.cell('Fifty images by heart', async (cell) => {
+    const some = firstOf(data, 50);
+    for (const [name, hidden, weightScale, learningRate, expected] of [
+      ['three layers', [100, 100], 1e-2, 1e-2, figures.overfit3],
+      ['five layers', [100, 100, 100, 100], 5e-2, 3e-3, figures.overfit5],
+      ['five layers, steep', [100, 100, 100, 100], 3e-2, 0.04, figures.overfit5steep],
+    ] as const) {
+      random.seed(0);
+      const model = new FullyConnectedNet([...hidden], { weightScale, ...float64 });
+      const options = { optimConfig: { learningRate }, numEpochs: 20, batchSize: 25, printEvery: 10 };
+      const solver = await book.train(cell, name, model, some, options);
+      cell.figure(`training accuracy, ${name}`, Math.max(...solver.trainAccHistory), expected);
+      cell.picture(`overfit-${name.replaceAll(/,? /g, '-')}`, `Loss and accuracies, ${name}.`, curves(solver));
+      solver.dispose();
+      model.dispose();
+    }
+    cell.note('Deeper nets depend more on the scale of their first weights, which is what the next cell looks at.');
+  });
+}
+
+/** Outputs of each hidden layer, for nets of different first weights. */
+async function scaleCell(book: Book, data: Data): Promise<void> {
+  await book.cell('What the scale of the first weights does', async (cell) => {
+    const some = firstOf(data, book.size(1000, 100));
+    const runs: Record<string, History> = {};
+    const panels: Panel[] = [];
+    const scales = [1e-2, 3e-2, 5e-2, 'he'] as const;
+    for (const weightScale of scales) {
+      random.seed(0);
+      const name = weightScale === 'he' ? 'He' : `scale ${weightScale}`;
+      const model = new FullyConnectedNet([100, 100, 100, 100], { weightScale });
+      scope(() => {
+        const batch = data.XTrain.rows(0, Math.min(200, data.XTrain.shape[0]));
+        const layers = activations(model, batch);
+        panels.push({
+          title: name,
+          x: { label: 'output of a ReLU' },
+          y: { label: 'share', min: 0 },
+          series: layers.map((values, i) => {
+            const positive = values.filter((v) => v > 0);
+            const spread = Math.sqrt(positive.reduce((sum, v) => sum + v * v, 0) / Math.max(1, positive.length));
+            cell.value(`${name}, size of the outputs of layer ${i + 1}`, spread);
+            return { name: `layer ${i + 1}`, points: histogram(positive, 0, 3 * (spread || 1), 30) };
+          }),
+        });
+      });
+      const solver = await book.train(cell, name, model, some, {
+        optimConfig: { learningRate: 3e-3 },
+        numEpochs: book.size(5, 2),
+        batchSize: 50,
+      });
+      const { lossHistory, trainAccHistory, valAccHistory } = solver;
+      runs[name] = { lossHistory, trainAccHistory, valAccHistory };
+      solver.dispose();
+      model.dispose();
+    }
+    cell.picture('scales', 'Five layers trained from first weights of different scales.', comparison(runs));
+    cell.picture(
+      'activations',
+      'Outputs of the hidden layers before training.',
+      plot(panels, { width: 540, columns: 2 }),
+    );
+    cell.note(
+      'With small weights each layer makes its outputs smaller, and gradients with them: the loss stays where it is. ' +
+        'He’s scale, the root of two over the number of inputs, keeps their size.',
+    );
+  });
+}
+
+/** Outputs of the hidden layers of a net of affine layers and ReLUs, one array for each. */
+function activations({ params, paramNames }: FullyConnectedNet, X: Tensor): Float64Array[] {
+  const depth = paramNames.filter((name) => name.startsWith('W')).length;
+  let h = X;
+  return Array.from({ length: depth - 1 }, (_, i) => {
+    const [out] = affineReluForward(h, params[`W${i + 1}`], params[`b${i + 1}`]);
+    h = out;
+    return numbersOf(out);
+  });
+}
+
+async function bestCell(book: Book, data: Data): Promise<void> {
+  const hidden = [100, 100, 100, 100, 100];
+  if (book.long || book.quick) {
+    await book.cell('Search for rate and regularisation', async (cell) => {
+      const results: Search[] = [];
+      for (const learningRate of [1e-3, 2e-3]) {
+        for (const reg of book.quick ? [1e-4] : [1e-2, 1e-3, 1e-4]) {
+          random.seed(0);
+          const model = new FullyConnectedNet(hidden, { weightScale: 5e-2, reg });
+          const solver = await book.train(cell, `rate ${learningRate}, reg ${reg}`, model, data, {
+            ...{ updateRule: 'adam', optimConfig: { learningRate } },
+            ...{ numEpochs: book.size(10, 1), batchSize: book.size(200, 50) },
+          });
+          results.push({ learningRate, reg, train: Math.max(...solver.trainAccHistory), val: solver.bestValAcc });
+          solver.dispose();
+          model.dispose();
+        }
+      }
+      const best = showSearch(cell, 'search', results);
+      cell.figure('best validation accuracy', best.val, figures.fcBest);
+    });
+  }
+  await book.cell('A good net, and the test', async (cell) => {
+    random.seed(0);
+    const model = new FullyConnectedNet(hidden, { weightScale: 5e-2, reg: 1e-4 });
+    const solver = await book.train(cell, 'good net', model, data, {
+      ...{ updateRule: 'adam', optimConfig: { learningRate: 1e-3 } },
+      ...{ numEpochs: book.size(10, 1), batchSize: book.size(200, 50) },
+    });
+    const rate = (X: Tensor, y: Tensor) => scope(() => hitRate(model.predict(X), y));
+    cell.figure('validation accuracy', rate(data.XVal, data.yVal), figures.fcBest);
+    cell.figure('test accuracy', rate(data.XTest, data.yTest), figures.fcBestTest);
+    cell.picture('best', 'Loss and accuracies.', curves(solver, 0.5));
+    if (!book.long) cell.note('The numbers that the notebook’s search found; --long does the search.');
+    solver.dispose();
+    model.dispose();
+  });
+}
+
+async function run(book: Book): Promise<void> {
+  await checkCell(book);
+  const sizes = {
+    numTraining: book.size(49000, 500),
+    numValidation: book.size(1000, 100),
+    numTest: book.size(1000, 100),
+  };
+  const data = await book.data.load(sizes);
+  await overfitCell(book, data);
+  await scaleCell(book, data);
+  await momentumCell(book);
+  const sgd: Run = ['sgd', { optimConfig: { learningRate: 5e-3 } }, figures.compareSgd];
+  const momentum: Run = [
+    'sgd with momentum',
+    { updateRule: 'sgdMomentum', optimConfig: { learningRate: 5e-3 } },
+    figures.compareMomentum,
+  ];
+  await compareCell(book, 'SGD with and without momentum', 'momentum', data, [sgd, momentum]);
+  await adaptiveCell(book);
+  const adaptive: Run[] = [
+    ['rmsprop', { updateRule: 'rmsprop', optimConfig: { learningRate: 1e-4 } }, figures.compareRmsprop],
+    ['adam', { updateRule: 'adam', optimConfig: { learningRate: 1e-3 } }, figures.compareAdam],
+  ];
+  await compareCell(book, 'RMSProp and Adam beside them', 'rules', data, [sgd, momentum, ...adaptive]);
+  await adagradCell(book);
+  await bestCell(book, data);
+  for (const t of [data.XTrain, data.yTrain, data.XVal, data.yVal, data.XTest, data.yTest, data.meanImage]) t.dispose();
+}
+
+export const fullyConnectedNets: Notebook = { name: 'fully-connected-nets', title: 'Fully connected nets', run };
