@@ -1,5 +1,5 @@
 /** What a notebook is made of: cells with figures, tables and pictures, run from top to bottom. */
-import { Solver, type SolverData, type SolverOptions, type TrainableModel } from '../../index.js';
+import { Solver, type SolverData, type SolverOptions, type TrainableModel, ValueError } from '../../index.js';
 import type { Progress } from '../terminal.js';
 import type { DataSource } from './data.js';
 import type { Expected } from './figures.js';
@@ -176,7 +176,7 @@ export class Book {
     onCell?.(cell, this.cells.length);
   }
 
-  /** Trains with a bar on the terminal; the printed lines go to the cell. */
+  /** Trains with a bar on the terminal; the printed lines go to the cell. A run that diverges ends there, with a note. */
   async train(
     cell: Cell,
     label: string,
@@ -188,11 +188,18 @@ export class Book {
     cell.log(`# ${label}`);
     const solver = new Solver(model, data, { verbose: true, printEvery: 100, ...options, log: cell.log });
     progress.start(solver.numIterations, 'steps');
-    await solver.train({
-      signal,
-      onStep: ({ iteration, loss }) => progress.update(iteration, label, `loss ${loss.toFixed(3)}`),
-    });
-    progress.clear();
+    try {
+      await solver.train({
+        signal,
+        onStep: ({ iteration, loss }) => progress.update(iteration, label, `loss ${loss.toFixed(3)}`),
+      });
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      cell.log(error.message);
+      cell.note(`The run '${label}' diverged after ${solver.lossHistory.length} steps.`);
+    } finally {
+      progress.clear();
+    }
     return solver;
   }
 }

@@ -29,6 +29,8 @@ interface Tile {
   picture: Tensor;
   /** Under the picture. */
   words: string;
+  /** Pixels of a page for each of its own, if other than the other tiles'. */
+  scale?: number;
 }
 
 const LINE = 18;
@@ -38,7 +40,10 @@ const widthOf = (words: string) => 6.6 * words.length;
 
 /** Pictures in rows of `columns`, each as large as it is told, with words under it; too long ones are cut at the tile. */
 export function captioned(tiles: readonly Tile[], { columns = tiles.length, scale = 1, gap = 14 } = {}): Image {
-  const made = tiles.map(({ picture, words }) => ({ words: words.split('\n'), image: png(picture, scale) }));
+  const made = tiles.map(({ picture, words, scale: own }) => ({
+    words: words.split('\n'),
+    image: png(picture, own ?? scale),
+  }));
   const lines = Math.max(...made.map(({ words }) => words.length));
   const tileWidth = Math.max(...made.flatMap(({ image, words }) => [image.width, ...words.map(widthOf)]));
   const tileHeight = Math.max(...made.map(({ image }) => image.height)) + lines * LINE + 4;

@@ -1,6 +1,10 @@
 /** All that `lanewise notebook` runs, loaded when it does. */
 import { type Cell, formatSeconds } from './book.js';
+import { cnn } from './cnn.js';
+import { cnnBatchnorm } from './cnnBatchnorm.js';
+import { cnnLayers } from './cnnLayers.js';
 import { dropout } from './dropout.js';
+import { features } from './features.js';
 import { fullyConnectedNets } from './fullyConnectedNets.js';
 import { knn } from './knn.js';
 import { modularLayers } from './modularLayers.js';
@@ -8,12 +12,16 @@ import { neuralNet } from './neuralNet.js';
 import { optimizers } from './optimizers.js';
 import { softmax } from './softmax.js';
 import { twoLayerNet } from './twoLayerNet.js';
+import { writtenProblems } from './writtenProblems.js';
 
 export { Book } from './book.js';
 export { cifar, drawn } from './data.js';
 export { count, html } from './report.js';
 
-export const notebooks = [knn, softmax, neuralNet, twoLayerNet, fullyConnectedNets, optimizers, dropout, modularLayers];
+export const notebooks = [
+  ...[knn, softmax, neuralNet, twoLayerNet, features, fullyConnectedNets, optimizers, dropout],
+  ...[modularLayers, cnnLayers, cnnBatchnorm, cnn, writtenProblems],
+];
 
 /** A cell as it is printed. */
 export function cellText({ title, seconds, figures, tables }: Cell, place: number): string {
