@@ -78,7 +78,8 @@ export function visualizeGrid(images: Tensor, options: GridOptions = {}): Tensor
   const from = images.data;
   const to = grid.data;
   const tile = h * w * c;
-  const all = stretch === 'all' ? range(from, 0, from.length) : [0, ubound];
+  const all = stretch === 'all' ? range(from, 0, from.length) : [0, 1];
+  const peak = stretch === 'none' ? 1 : ubound;
   for (let i = 0; i < n; i++) {
     const [low, high] = (stretch === 'tile' ? range(from, i * tile, (i + 1) * tile) : all) as [number, number];
     if (!(high > low)) continue;
@@ -89,7 +90,7 @@ export function visualizeGrid(images: Tensor, options: GridOptions = {}): Tensor
       const target = ((top + y) * width + left) * c;
       for (let k = 0; k < w * c; k++) {
         const value = from[source + k] as number;
-        if (Number.isFinite(value)) to[target + k] = (ubound * (value - low)) / (high - low);
+        if (Number.isFinite(value)) to[target + k] = (peak * (value - low)) / (high - low);
       }
     }
   }
@@ -120,13 +121,21 @@ export function visualizeHog(hog: Tensor, options: { rows?: number; cellSize?: n
   const where = 'visualizeHog';
   checkOptions(where, options, ['rows', 'cellSize']);
   const cells = isTensor(hog) ? hog.size / 9 : 0;
+  if (!isTensor(hog) || cells === 0 || !Number.isInteger(cells)) {
+    const rule = 'a tensor with nine numbers for each cell';
+    throw new ShapeError({ where, argument: 'hog', rule, value: describe(hog) });
+  }
   const { rows = Math.round(Math.sqrt(cells)), cellSize = 16 } = options;
-  checkNumber(where, 'rows', rows, { low: isTensor(hog) ? 1 : 0, integer: true });
+  checkNumber(where, 'rows', rows, { low: 1, integer: true });
   checkNumber(where, 'cellSize', cellSize, { low: 3, integer: true });
   const columns = cells / rows;
-  if (!isTensor(hog) || !Number.isInteger(columns)) {
-    const rule = isTensor(hog) ? `nine numbers for each of ${rows} rows of cells` : 'a tensor';
-    throw new ShapeError({ where, argument: 'hog', rule, value: describe(hog) });
+  if (!Number.isInteger(columns)) {
+    throw new ShapeError({
+      where,
+      argument: 'hog',
+      rule: `nine numbers for each cell of ${rows} rows`,
+      value: describe(hog),
+    });
   }
   const from = hog.data;
   const [, high] = range(from, 0, from.length);
@@ -135,6 +144,7 @@ export function visualizeHog(hog: Tensor, options: { rows?: number; cellSize?: n
   });
   const to = picture.data;
   const middle = (cellSize - 1) / 2;
+  const thickness = Math.max(1, cellSize / 16);
   for (let cell = 0; cell < cells; cell++) {
     const left = Math.floor(cell / rows) * cellSize;
     const top = (cell % rows) * cellSize;
@@ -147,7 +157,7 @@ export function visualizeHog(hog: Tensor, options: { rows?: number; cellSize?: n
           // Angles are those of the gradients plus 90 degrees, which is the direction of the edge.
           const beside = Math.abs(u * sin - v * cos);
           const along = Math.abs(u * cos + v * sin);
-          const cover = Math.min(1, Math.max(0, 1.2 - beside)) * Math.min(1, Math.max(0, middle - along));
+          const cover = Math.min(1, Math.max(0, thickness + 0.2 - beside)) * Math.min(1, Math.max(0, middle - along));
           const at = (top + y) * columns * cellSize + left + x;
           if (255 * strength * cover > (to[at] as number)) to[at] = 255 * strength * cover;
         }

@@ -68,6 +68,33 @@ describe('visualizeGrid', () => {
     expect([...lw.visualizeGrid(mixed).data]).toEqual([0, 0, 255, 0]);
   });
 
+  test('lays tiles out in as many columns as it is told', () => {
+    const tiles = lw.tensor([1, 2, 3, 4, 5, 6], { shape: [6, 1, 1, 1] });
+    const rows = (columns: number) => lw.visualizeGrid(tiles, { columns, padding: 0, stretch: 'none' });
+    expect(rows(2).reshape(3, 2).toArray()).toEqual([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ]);
+    expect(rows(4).reshape(2, 4).toArray()).toEqual([
+      [1, 2, 3, 4],
+      [5, 6, 0, 0],
+    ]);
+    expect(rows(8).shape).toEqual([1, 8, 1]);
+    expect(lw.visualizeGrid(tiles, { columns: 3, padding: 2 }).shape).toEqual([4, 7, 1]);
+  });
+
+  test('stretches each tile, all by the same, or none', () => {
+    const tiles = lw.tensor([0, 1, 2, 4, Number.NaN, 3], { shape: [3, 1, 2, 1] });
+    const grid = (stretch: 'tile' | 'all' | 'none', ubound = 100) => [
+      ...lw.visualizeGrid(tiles, { columns: 1, padding: 0, stretch, ubound }).data,
+    ];
+    expect(grid('tile')).toEqual([0, 100, 0, 100, 0, 0]);
+    expect(grid('all')).toEqual([0, 25, 50, 100, 0, 75]);
+    expect(grid('none')).toEqual([0, 1, 2, 4, 0, 3]);
+    expect(grid('none', 0)).toEqual([0, 1, 2, 4, 0, 3]);
+  });
+
   test('makes one tensor, in the current scope', () => {
     const given = lw.ones([3, 2, 2, 3]);
     const before = lw.info().memory.live;
@@ -87,9 +114,62 @@ describe('visualizeGrid', () => {
     expect(() => lw.visualizeGrid(one, { padding: -1 })).toThrow(lw.ValueError);
     expect(() => lw.visualizeGrid(one, { padding: 0.5 })).toThrow(lw.ValueError);
     expect(() => lw.visualizeGrid(one, { ubound: Number.NaN })).toThrow(lw.ValueError);
+    expect(() => lw.visualizeGrid(one, { columns: 0 })).toThrow(lw.ValueError);
+    expect(() => lw.visualizeGrid(one, { stretch: 'tiles' } as never)).toThrow("did you mean 'tile'?");
     expect(() => lw.visualizeGrid(one, { paddin: 1 } as never)).toThrow(
       "unknown option 'paddin'; did you mean 'padding'?",
     );
+  });
+});
+
+describe('visualizeHog', () => {
+  /** A histogram of one cell with a single bin in it. */
+  const bin = (i: number, value = 1) => lw.tensor(Array.from({ length: 9 }, (_, k) => (k === i ? value : 0)));
+  const side = 9;
+
+  test('draws a line along the edge: bins of 20 degrees from the right, downwards', () => {
+    const at = (picture: lw.Tensor, x: number, y: number) => picture.data[y * side + x];
+    const vertical = lw.visualizeHog(bin(4), { cellSize: side });
+    expect(vertical.shape).toEqual([side, side, 1]);
+    expect([at(vertical, 4, 4), at(vertical, 4, 1), at(vertical, 4, 7)]).toEqual([255, 255, 255]);
+    expect([at(vertical, 1, 4), at(vertical, 7, 4)]).toEqual([0, 0]);
+    const falling = lw.visualizeHog(bin(2), { cellSize: side });
+    expect(at(falling, 6, 6)).toBeGreaterThan(100);
+    expect([at(falling, 2, 6), at(falling, 6, 2)]).toEqual([0, 0]);
+    const rising = lw.visualizeHog(bin(6), { cellSize: side });
+    expect(at(rising, 6, 2)).toBeGreaterThan(100);
+  });
+
+  test('follows the edges of an image', () => {
+    // Left half black, right half white: the only edge is vertical, between the second and the third column of cells.
+    const image = lw.tensor(
+      Array.from({ length: 1024 }, (_, i) => (i % 32 < 16 ? 0 : 200)),
+      { shape: [32, 32], dtype: 'float64' },
+    );
+    const hog = lw.hogFeature(image);
+    const picture = lw.visualizeHog(hog, { cellSize: side });
+    expect(picture.dtype).toBe('float64');
+    expect(picture.shape).toEqual([36, 36, 1]);
+    const columns = Array.from({ length: 36 }, (_, x) =>
+      Array.from({ length: 36 }, (_, y) => picture.data[y * 36 + x]).some((v) => v > 0),
+    );
+    // Directions of exactly 90 degrees are in bin 4, whose line is upright, in the middle of the second column of cells.
+    expect(columns.indexOf(true)).toBeGreaterThanOrEqual(side);
+    expect(columns.lastIndexOf(true)).toBeLessThan(2 * side);
+    const upright = Array.from({ length: 36 }, (_, y) => picture.data[y * 36 + side + 4]);
+    expect(upright.filter((v) => v === 255).length).toBeGreaterThan(20);
+  });
+
+  test('is black for nothing, and refuses what is no histogram', () => {
+    expect(lw.visualizeHog(lw.zeros([144])).max()).toBe(0);
+    expect(lw.visualizeHog(lw.zeros([18]), { rows: 1 }).shape).toEqual([16, 32, 1]);
+    expect(lw.visualizeHog(lw.zeros([18]), { rows: 2 }).shape).toEqual([32, 16, 1]);
+    for (const wrong of [lw.zeros([10]), lw.zeros([0]), [1, 2]]) {
+      expect(() => lw.visualizeHog(wrong as lw.Tensor)).toThrow(lw.ShapeError);
+    }
+    expect(() => lw.visualizeHog(lw.zeros([144]), { cellSize: 2 })).toThrow(lw.ValueError);
+    expect(() => lw.visualizeHog(lw.zeros([144]), { rows: 0 })).toThrow(lw.ValueError);
+    expect(() => lw.visualizeHog(lw.zeros([144]), { cells: 2 } as never)).toThrow(lw.OptionError);
   });
 });
 

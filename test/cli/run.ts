@@ -24,8 +24,8 @@ export interface RunOptions {
   env?: Record<string, string>;
   /** What is run instead of the command. */
   script?: string;
-  /** Sent as soon as stderr matches, once. */
-  signal?: { name: NodeJS.Signals; when: RegExp };
+  /** Sent as soon as stderr, or stdout, matches, once. */
+  signal?: { name: NodeJS.Signals; when: RegExp; in?: 'stdout' };
 }
 
 /** Runs the command to its end. No variable of the tests' own surroundings that it heeds is passed on. */
@@ -35,14 +35,18 @@ export function run(args: readonly string[], { cwd, env = {}, script = command, 
   let stdout = '';
   let stderr = '';
   let sent = false;
+  const heed = () => {
+    if (!signal || sent || !signal.when.test(signal.in ? stdout : stderr)) return;
+    sent = true;
+    child.kill(signal.name);
+  };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
+    heed();
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
-    if (!signal || sent || !signal.when.test(stderr)) return;
-    sent = true;
-    child.kill(signal.name);
+    heed();
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);

@@ -1,6 +1,6 @@
 /** Nets of any depth: checks, overfitting on purpose, update rules, initial scales, good numbers. */
-import { affineReluForward, FullyConnectedNet, random, scope, type Tensor } from '../../index.js';
-import type { Book, Notebook } from './book.js';
+import { affineReluForward, FullyConnectedNet, mul, random, scope, type Tensor } from '../../index.js';
+import { type Book, type Notebook, show } from './book.js';
 import { checkModel, float64, hitRate, labels, numbersOf, randn } from './checks.js';
 import { figures } from './figures.js';
 import { comparison, curves, type History, histogram, type Panel, plot } from './plots.js';
@@ -51,49 +51,55 @@ async function overfitCell(book: Book, data: Data): Promise<void> {
 /** Outputs of each hidden layer, for nets of different first weights. */
 async function scaleCell(book: Book, data: Data): Promise<void> {
   await book.cell('What the scale of the first weights does', async (cell) => {
-    const some = firstOf(data, book.size(1000, 100));
+    const first = firstOf(data, book.size(1000, 100));
+    // Pixels of about unit size: else the first layer alone decides.
+    const some = { ...first, XTrain: mul(first.XTrain, 1 / 64), XVal: mul(first.XVal, 1 / 64) };
     const runs: Record<string, History> = {};
     const panels: Panel[] = [];
-    const scales = [1e-2, 3e-2, 5e-2, 'he'] as const;
-    for (const weightScale of scales) {
+    const sizes: string[][] = [];
+    for (const weightScale of [1e-2, 3e-2, 5e-2, 'he'] as const) {
       random.seed(0);
       const name = weightScale === 'he' ? 'He' : `scale ${weightScale}`;
       const model = new FullyConnectedNet([100, 100, 100, 100], { weightScale });
       scope(() => {
-        const batch = data.XTrain.rows(0, Math.min(200, data.XTrain.shape[0]));
-        const layers = activations(model, batch);
+        const batch = some.XTrain.rows(0, Math.min(200, some.XTrain.shape[0]));
+        const layers = activations(model, batch).map((values) => values.filter((v) => v > 0));
+        sizes.push([
+          name,
+          ...layers.map((values) => show(Math.sqrt(values.reduce((sum, v) => sum + v * v, 0) / values.length))),
+        ]);
         panels.push({
           title: name,
-          x: { label: 'output of a ReLU' },
+          x: { label: 'logarithm of a positive output' },
           y: { label: 'share', min: 0 },
           series: layers.map((values, i) => {
-            const positive = values.filter((v) => v > 0);
-            const spread = Math.sqrt(positive.reduce((sum, v) => sum + v * v, 0) / Math.max(1, positive.length));
-            cell.value(`${name}, size of the outputs of layer ${i + 1}`, spread);
-            return { name: `layer ${i + 1}`, points: histogram(positive, 0, 3 * (spread || 1), 30) };
+            return { name: `layer ${i + 1}`, points: histogram(values.map(Math.log10), -6, 2, 60) };
           }),
         });
       });
       const solver = await book.train(cell, name, model, some, {
-        optimConfig: { learningRate: 3e-3 },
-        numEpochs: book.size(5, 2),
+        optimConfig: { learningRate: 5e-2 },
+        numEpochs: book.size(10, 2),
         batchSize: 50,
       });
       const { lossHistory, trainAccHistory, valAccHistory } = solver;
       runs[name] = { lossHistory, trainAccHistory, valAccHistory };
+      cell.accuracy(`training accuracy, ${name}`, Math.max(...trainAccHistory));
       solver.dispose();
       model.dispose();
     }
+    cell.table(['size of the outputs', ...[1, 2, 3, 4].map((i) => `layer ${i}`)], sizes);
     cell.picture('scales', 'Five layers trained from first weights of different scales.', comparison(runs));
     cell.picture(
       'activations',
       'Outputs of the hidden layers before training.',
-      plot(panels, { width: 540, columns: 2 }),
+      plot(panels, { width: 550, columns: 2 }),
     );
     cell.note(
       'With small weights each layer makes its outputs smaller, and gradients with them: the loss stays where it is. ' +
         'He’s scale, the root of two over the number of inputs, keeps their size.',
     );
+    for (const t of [some.XTrain, some.XVal]) t.dispose();
   });
 }
 

@@ -48,7 +48,18 @@ export interface Panel {
   series: readonly Series[];
 }
 
-const PALETTE = ['#3a82c8', '#e0781e', '#2f9e6e', '#c8467e', '#8a68cc', '#9a8f1f', '#2aa1b3', '#8b5e4a'];
+const PALETTE = [
+  '#3a82c8',
+  '#e0781e',
+  '#2f9e6e',
+  '#c8467e',
+  '#8a68cc',
+  '#9a8f1f',
+  '#2aa1b3',
+  '#a8674a',
+  '#7d8794',
+  '#d45fd0',
+];
 const INK = 'var(--ink, #333)';
 const LINES = 'var(--grid, #ddd)';
 const FONT = 'Helvetica, Arial, sans-serif';
@@ -84,7 +95,7 @@ function axisOption({ label, log, min, max, whole, names }: Axis, gridIndex: num
         ? { formatter: (value: number) => (value >= 0.01 && value < 1e4 ? String(value) : value.toExponential(0)) }
         : {}),
     },
-    axisLine: { show: true, lineStyle: { color: INK } },
+    axisLine: { show: true, onZero: false, lineStyle: { color: INK } },
     axisTick: { lineStyle: { color: INK } },
     splitLine: { lineStyle: { color: LINES } },
     ...(names

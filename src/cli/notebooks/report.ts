@@ -43,7 +43,7 @@ table { border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-
 th, td { padding: 3px 16px 3px 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
 th { color: var(--soft); font-weight: 400; font-size: 13px; border-bottom: 1px solid var(--grid); }
 td.status { white-space: nowrap; padding-right: 0; }
-td.number { font-family: Menlo, Consolas, monospace; font-size: 13px; }
+td.number { white-space: pre-wrap; font-family: Menlo, Consolas, monospace; font-size: 13px; }
 .ok { color: var(--ok); } .off { color: var(--off); font-weight: 600; }
 .pictures { display: flex; flex-wrap: wrap; gap: 18px; margin: 10px 0; }
 figure { margin: 0; max-width: 100%; overflow-x: auto; }

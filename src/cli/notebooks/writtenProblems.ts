@@ -71,7 +71,7 @@ async function autoencoderCells(book: Book): Promise<void> {
       const x = matmul(directions, places);
       const W = mul(randn(3, 8), 0.1);
       const points: Point[] = [];
-      for (let i = 0; i < 400; i++) {
+      for (let i = 0; i < 150; i++) {
         scope(() => {
           const { loss, encoder, decoder } = autoencoder(W, x);
           points.push([i, loss / 50]);
