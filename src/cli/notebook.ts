@@ -1,7 +1,7 @@
 /** `lanewise notebook NAME`: the cells of one of the course's notebooks, their figures and pictures, and a report. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { info, init, random } from '../index.js';
+import { info, init } from '../index.js';
 import { auto, type Command, choice, number, text, UsageError } from './flags.js';
 import { Interrupt } from './interrupt.js';
 import { notebookNames } from './notebooks/names.js';
@@ -48,7 +48,6 @@ export const notebook: Command<typeof flags> = {
     const { notebooks, Book, cifar, drawn, cellText, count, html } = await import('./notebooks/index.js');
     const chosen = notebooks.find((each) => each.name === name) as (typeof notebooks)[number];
     await init({ threads, build });
-    random.seed(seed);
     mkdirSync(folder, { recursive: true });
     const progress = new Progress({ quiet });
     const interrupt = new Interrupt(() => progress.notice('Stopping after this step; Ctrl-C again to exit at once.'));
@@ -56,7 +55,7 @@ export const notebook: Command<typeof flags> = {
     const source = path === undefined ? drawn : cifar(path, progress, signal);
     const files: string[] = [];
     const book = new Book({
-      ...{ quick, long, progress, signal, data: source },
+      ...{ quick, long, progress, signal, seed, data: source },
       onCell(cell, place) {
         for (const { name: file, image } of cell.pictures) {
           const picture = join(folder, `${file}.${image.kind}`);
@@ -68,6 +67,7 @@ export const notebook: Command<typeof flags> = {
     });
     const start = performance.now();
     try {
+      book.reseed();
       await chosen.run(book);
     } catch (error) {
       progress.clear();
@@ -78,7 +78,8 @@ export const notebook: Command<typeof flags> = {
     const seconds = (performance.now() - start) / 1000;
     const report = join(folder, 'report.html');
     const given = [name, ...(path === undefined ? [] : ['--data', quoted(path)]), ...(quick ? ['--quick'] : [])];
-    const command = `lanewise notebook ${[...given, ...(long ? ['--long'] : [])].join(' ')}`;
+    const more = [...(long ? ['--long'] : []), ...(seed === 0 ? [] : ['--seed', String(seed)])];
+    const command = `lanewise notebook ${[...given, ...more].join(' ')}`;
     const kind = quick ? `${source.text}, a quick run` : source.text;
     const page = { title: chosen.title, subtitle: kind, cells: book.cells, engine: info(), command, seconds };
     writeFileSync(report, html(page));

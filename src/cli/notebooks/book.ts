@@ -1,5 +1,5 @@
 /** What a notebook is made of: cells with figures, tables and pictures, run from top to bottom. */
-import { Solver, type SolverData, type SolverOptions, type TrainableModel, ValueError } from '../../index.js';
+import { random, Solver, type SolverData, type SolverOptions, type TrainableModel, ValueError } from '../../index.js';
 import type { Progress } from '../terminal.js';
 import type { DataSource } from './data.js';
 import type { Expected } from './figures.js';
@@ -127,6 +127,8 @@ export interface Settings {
   /** Also what takes more than some minutes. */
   long: boolean;
   data: DataSource;
+  /** Of the default stream, where a notebook does not seed it. */
+  seed: number;
   progress: Progress;
   signal: AbortSignal;
   /** Called when a cell has ended. */
@@ -158,6 +160,11 @@ export class Book {
   /** A number of images, steps or epochs: the notebook's, or that of a quick run. */
   size(full: number, quick: number): number {
     return this.settings.quick ? quick : full;
+  }
+
+  /** The same draws for each of several runs. */
+  reseed(): void {
+    random.seed(this.settings.seed);
   }
 
   async cell(title: string, run: (cell: Cell) => void | Promise<void>): Promise<void> {

@@ -56,7 +56,7 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
   const adam = { updateRule: 'adam', optimConfig: { learningRate: 1e-3 } } as const;
 
   await book.cell('A hundred images by heart', async (cell) => {
-    random.seed(0);
+    book.reseed();
     const model = new ThreeLayerConvNet({ weightScale: 1e-2 });
     const some = firstOf(data, book.size(100, 50));
     const options = { ...adam, numEpochs: book.size(10, 4), batchSize: 50, printEvery: 1 };
@@ -69,7 +69,7 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
   });
 
   await book.cell('One epoch', async (cell) => {
-    random.seed(0);
+    book.reseed();
     const size: ThreeLayerConvNetOptions = { weightScale: 1e-3, hiddenDim: book.size(500, 50), reg: 1e-3 };
     const model = new ThreeLayerConvNet(size);
     const options = { ...adam, numEpochs: 1, batchSize: 50, printEvery: 20 };
@@ -83,7 +83,7 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
   });
 
   await book.cell(book.long ? 'Batch norm, fifteen epochs' : 'Batch norm, one epoch', async (cell) => {
-    random.seed(0);
+    book.reseed();
     const size = { numFilters: book.size(64, 8), filterSize: 3, hiddenDim: book.size(500, 50) };
     const model = new ThreeLayerConvNet({ ...size, reg: 5e-3, useBatchnorm: true });
     const epochs = { numEpochs: book.long ? 15 : 1, lrDecay: 0.99, batchSize: 50 };

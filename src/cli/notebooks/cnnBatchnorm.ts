@@ -167,7 +167,7 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
   await book.cell('Training with and without', async (cell) => {
     const runs: Record<string, History> = {};
     for (const [name, normalization] of norms) {
-      random.seed(0);
+      book.reseed();
       const model = new FullyConnectedNet([100, 100, 100, 100, 100], { weightScale: 2e-2, normalization });
       const solver = await book.train(cell, name, model, some, {
         ...{ updateRule: 'adam', optimConfig: { learningRate: 1e-3 } },
@@ -189,7 +189,7 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
     for (const [name, normalization] of norms.slice(0, 2)) {
       const points: Record<'train' | 'val' | 'loss', Point[]> = { train: [], val: [], loss: [] };
       for (const weightScale of scales) {
-        random.seed(0);
+        book.reseed();
         const model = new FullyConnectedNet([50, 50, 50, 50, 50, 50, 50], { weightScale, normalization });
         const solver = await book.train(cell, `${name}, scale ${weightScale.toPrecision(2)}`, model, some, {
           ...{ updateRule: 'adam', optimConfig: { learningRate: 1e-3 } },

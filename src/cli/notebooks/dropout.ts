@@ -32,7 +32,7 @@ async function run(book: Book): Promise<void> {
   await book.cell('Five hundred images with and without dropout', async (cell) => {
     const runs: Record<string, History> = {};
     for (const dropoutKeepRatio of [1, 0.5, 0.25]) {
-      random.seed(0);
+      book.reseed();
       const name = dropoutKeepRatio === 1 ? 'no dropout' : `keep ${dropoutKeepRatio}`;
       const model = new FullyConnectedNet([500], { dropoutKeepRatio });
       const solver = await book.train(cell, name, model, firstOf(data, 500), {

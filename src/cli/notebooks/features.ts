@@ -5,7 +5,6 @@ import {
   features as featureFunctions,
   hogFeature,
   RandomState,
-  random,
   removeBias,
   Softmax,
   Standardizer,
@@ -123,7 +122,7 @@ async function run(book: Book): Promise<void> {
   });
 
   await book.cell('Softmax on features', (cell) => {
-    random.seed(0);
+    book.reseed();
     const first = new Softmax();
     const history = first.train(sets.XTrain, yTrain, { learningRate: 1e-7, reg: 5e5, numIters: 1 });
     cell.figure('first loss, reg 5e5', history[0], figures.featuresFirstLoss);
@@ -152,7 +151,7 @@ async function run(book: Book): Promise<void> {
       const results: Search[] = [];
       for (const learningRate of book.quick ? [2.75e-2] : [1e-3, 1e-2, 2.75e-2]) {
         for (const reg of book.quick ? [1e-6] : [1e-6, 1e-2, 1]) {
-          random.seed(0);
+          book.reseed();
           const model = net(reg);
           const solver = await book.train(
             cell,
@@ -171,7 +170,7 @@ async function run(book: Book): Promise<void> {
       }
       showSearch(cell, 'search-net', results);
     } else cell.note('The numbers that the notebook’s search found; --long does the search.');
-    random.seed(0);
+    book.reseed();
     const model = net(1e-6);
     const solver = await book.train(
       cell,

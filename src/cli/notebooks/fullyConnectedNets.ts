@@ -35,7 +35,7 @@ async function overfitCell(book: Book, data: Data): Promise<void> {
       ['five layers', [100, 100, 100, 100], 5e-2, 3e-3, figures.overfit5],
       ['five layers, steep', [100, 100, 100, 100], 3e-2, 0.04, figures.overfit5steep],
     ] as const) {
-      random.seed(0);
+      book.reseed();
       const model = new FullyConnectedNet([...hidden], { weightScale, ...float64 });
       const options = { optimConfig: { learningRate }, numEpochs: 20, batchSize: 25, printEvery: 10 };
       const solver = await book.train(cell, name, model, some, options);
@@ -58,7 +58,7 @@ async function scaleCell(book: Book, data: Data): Promise<void> {
     const panels: Panel[] = [];
     const sizes: string[][] = [];
     for (const weightScale of [1e-2, 3e-2, 5e-2, 'he'] as const) {
-      random.seed(0);
+      book.reseed();
       const name = weightScale === 'he' ? 'He' : `scale ${weightScale}`;
       const model = new FullyConnectedNet([100, 100, 100, 100], { weightScale });
       scope(() => {
@@ -121,7 +121,7 @@ async function bestCell(book: Book, data: Data): Promise<void> {
       const results: Search[] = [];
       for (const learningRate of [1e-3, 2e-3]) {
         for (const reg of book.quick ? [1e-4] : [1e-2, 1e-3, 1e-4]) {
-          random.seed(0);
+          book.reseed();
           const model = new FullyConnectedNet(hidden, { weightScale: 5e-2, reg });
           const solver = await book.train(cell, `rate ${learningRate}, reg ${reg}`, model, data, {
             ...{ updateRule: 'adam', optimConfig: { learningRate } },
@@ -137,7 +137,7 @@ async function bestCell(book: Book, data: Data): Promise<void> {
     });
   }
   await book.cell('A good net, and the test', async (cell) => {
-    random.seed(0);
+    book.reseed();
     const model = new FullyConnectedNet(hidden, { weightScale: 5e-2, reg: 1e-4 });
     const solver = await book.train(cell, 'good net', model, data, {
       ...{ updateRule: 'adam', optimConfig: { learningRate: 1e-3 } },

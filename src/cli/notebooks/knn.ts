@@ -7,12 +7,13 @@ import {
   type Tensor,
   timeFunction,
   visualizeGrid,
+  zeros,
 } from '../../index.js';
 import { accuracy, type Book, fixed, formatSeconds, type Notebook } from './book.js';
-import { hitRate, numbersOf } from './checks.js';
+import { float64, hitRate, numbersOf } from './checks.js';
 import { figures } from './figures.js';
-import { png } from './images.js';
-import { samples } from './pixels.js';
+import { headed, type Image, png } from './images.js';
+import { asPictures, samples } from './pixels.js';
 import { type Point, plot } from './plots.js';
 
 const KS = [1, 3, 5, 8, 10, 12, 15, 20, 50, 100];
@@ -34,6 +35,30 @@ function cityBlock(a: readonly Float64Array[], b: readonly Float64Array[]): numb
     return sum;
   };
   return a.map((x) => b.map((y) => distance(x, y)));
+}
+
+/** Test images, each with its nearest training images behind it. */
+function neighbours(XTest: Tensor, XTrain: Tensor, dists: Tensor): Image {
+  return scope(() => {
+    const rows = Math.min(6, XTest.shape[0]);
+    const width = dists.shape[1];
+    const places = Array.from({ length: rows }, (_, i) => {
+      const line = numbersOf(dists.rows(i, i + 1));
+      return [...line.keys()].sort((a, b) => line[a] - line[b]).slice(0, Math.min(9, width));
+    });
+    const columns = places[0].length + 1;
+    const found = asPictures(XTrain.take(places.flat()));
+    const tested = asPictures(XTest.rows(0, rows));
+    const tiles = zeros([rows * columns, 32, 32, 3], float64);
+    const size = 32 * 32 * 3;
+    for (let row = 0; row < rows; row++) {
+      tiles.data.set(tested.data.subarray(row * size, (row + 1) * size), row * columns * size);
+      const near = found.data.subarray(row * (columns - 1) * size, (row + 1) * (columns - 1) * size);
+      tiles.data.set(near, (row * columns + 1) * size);
+    }
+    const names = ['test', ...places[0].map((_, i) => String(i + 1))];
+    return headed(visualizeGrid(tiles, { columns, padding: 2, stretch: 'none' }), { scale: 2, columns: names });
+  });
 }
 
 async function run(book: Book): Promise<void> {
@@ -66,6 +91,7 @@ async function run(book: Book): Promise<void> {
   });
 
   await book.cell('Predictions', (cell) => {
+    cell.picture('neighbours', 'Test images and their nearest training images.', neighbours(XTest, XTrain, dists));
     for (const [k, expected] of [
       [1, figures.knn1],
       [10, figures.knn10],

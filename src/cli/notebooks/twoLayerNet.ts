@@ -48,7 +48,7 @@ async function run(book: Book): Promise<void> {
   await affineReluCell(book);
   await lossCell(book);
   await netCell(book);
-  random.seed(0);
+  book.reseed();
   const sizes = {
     numTraining: book.size(49000, 500),
     numValidation: book.size(1000, 100),

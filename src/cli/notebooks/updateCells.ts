@@ -1,14 +1,5 @@
 /** Cells about update rules: single steps against printed numbers, and runs one over the other. */
-import {
-  adagrad,
-  adam,
-  FullyConnectedNet,
-  random,
-  rmsprop,
-  type SolverOptions,
-  scope,
-  sgdMomentum,
-} from '../../index.js';
+import { adagrad, adam, FullyConnectedNet, rmsprop, type SolverOptions, scope, sgdMomentum } from '../../index.js';
 import type { Book } from './book.js';
 import { relErrorTo, spaced } from './checks.js';
 import { arrays, type Expected, figures } from './figures.js';
@@ -60,7 +51,7 @@ export async function compareCell(book: Book, title: string, picture: string, da
     const some = firstOf(data, book.size(4000, 200));
     const histories: Record<string, History> = {};
     for (const [name, options, expected] of runs) {
-      random.seed(0);
+      book.reseed();
       const model = new FullyConnectedNet([100, 100, 100, 100, 100], { weightScale: 5e-2 });
       const solver = await book.train(cell, name, model, some, {
         ...options,
