@@ -55,12 +55,12 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
   const rate = (model: ThreeLayerConvNet, X: Tensor, y: Tensor) => scope(() => hitRate(model.predict(X), y));
   const adam = { updateRule: 'adam', optimConfig: { learningRate: 1e-3 } } as const;
 
-  await book.cell('A hundred images by heart', async (cell) => {
+  await book.cell('A few images by heart', async (cell) => {
     book.reseed();
     const model = new ThreeLayerConvNet({ weightScale: 1e-2 });
     const some = firstOf(data, book.size(100, 50));
     const options = { ...adam, numEpochs: book.size(10, 4), batchSize: 50, printEvery: 1 };
-    const solver = await book.train(cell, 'hundred images', model, some, options);
+    const solver = await book.train(cell, 'few images', model, some, options);
     cell.figure('best training accuracy', Math.max(...solver.trainAccHistory), figures.cnnOverfit);
     cell.accuracy('best validation accuracy', solver.bestValAcc);
     cell.picture('overfit', 'Loss and accuracies: training far above validation.', curves(solver));

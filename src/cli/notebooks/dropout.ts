@@ -29,7 +29,7 @@ async function run(book: Book): Promise<void> {
   });
   const sizes = { numTraining: book.size(500, 200), numValidation: book.size(1000, 100), numTest: 1 };
   const data = await book.data.load(sizes);
-  await book.cell('Five hundred images with and without dropout', async (cell) => {
+  await book.cell('A small training set, with and without dropout', async (cell) => {
     const runs: Record<string, History> = {};
     for (const dropoutKeepRatio of [1, 0.5, 0.25]) {
       book.reseed();

@@ -72,7 +72,7 @@ async function run(book: Book): Promise<void> {
   await book.cell('The images', (cell) => {
     const [train, test] = [XTrain, XTest].map(({ shape }) => `(${shape.join(', ')})`);
     cell.figure('rows for training and testing', `${train} ${test}`, figures.knnRows);
-    cell.picture('samples', 'Seven images of each class.', samples(XTrain, yTrain, classes));
+    cell.picture('samples', 'Images of each class.', samples(XTrain, yTrain, classes));
   });
 
   await book.cell('Distances with two loops', (cell) => {

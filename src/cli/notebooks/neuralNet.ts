@@ -117,7 +117,7 @@ async function run(book: Book): Promise<void> {
   const data = await book.data.load({ ...sizes, layout: 'rows' });
   const { XTrain, yTrain, XVal, yVal, XTest, yTest, meanImage } = data;
 
-  await book.cell('Five epochs on images', (cell) => {
+  await book.cell('ClassifierTrainer on images', (cell) => {
     scope(() => {
       const model = initTwoLayerModel(3072, 50, 10);
       const trainer = new ClassifierTrainer();
@@ -145,7 +145,7 @@ async function run(book: Book): Promise<void> {
   const nets: { net: NeuralNet; name: string }[] = [];
   for (const [title, name, options, expected] of [
     [
-      'A thousand steps, too slow',
+      'Images, and steps that are too small',
       'slow',
       { numIters: 1000, batchSize: 200, learningRate: 1e-4, reg: 0.25 },
       figures.neural1000,
@@ -175,12 +175,12 @@ async function run(book: Book): Promise<void> {
       if (name === 'slow') cell.figure('accuracy checks', found.valAccHistory.length, figures.neuralChecks);
       const rate = (X: typeof XVal, y: typeof yVal) => scope(() => hitRate(net.predict(X), y));
       cell.figure('validation accuracy', rate(XVal, yVal), expected);
-      if (name === 'tuned') {
+      if (name === 'tuned') cell.figure('test accuracy', rate(XTest, yTest), figures.neuralBestTest);
+      if (found.valAccHistory.length === 1) {
         cell.note(
-          'Accuracy is measured, and the rate lowered, at multiples of N / 210, which is no whole number: once.',
+          'Accuracy is measured, and the rate lowered, when the step is a multiple of N / batch size: here once.',
         );
       }
-      if (name === 'tuned') cell.figure('test accuracy', rate(XTest, yTest), figures.neuralBestTest);
       cell.picture(name, 'Loss and accuracies; training accuracy is that of the last batch.', curves(found));
     });
   }

@@ -127,7 +127,7 @@ async function run(book: Book): Promise<void> {
       const mean = visualizeGrid(meanImage.reshape(1, 32, 32, 3), { stretch: 'none' });
       cell.picture('mean', 'The mean training image.', captioned([{ picture: mean, words: 'mean' }], { scale: 5 }));
     });
-    cell.picture('samples', 'Seven images of each class.', pictures);
+    cell.picture('samples', 'Images of each class.', pictures);
   });
 
   const W = scope(() => mul(random.randn(XDev.shape[1], classes.length) as Tensor, 1e-4));
