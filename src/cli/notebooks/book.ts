@@ -13,6 +13,8 @@ export interface Figure {
   /** As the notebook prints it, or the bound it states; '' if it has neither. */
   expected: string;
   status: Status;
+  /** Hangs on a training run, which may be lucky or not. */
+  chance: boolean;
 }
 
 export interface Picture {
@@ -90,12 +92,12 @@ export class Cell {
     const status = comparable ? (holds(value, expected) ? 'ok' : 'off') : 'not comparable';
     const exact = 'close' in expected.rule && typeof value === 'number';
     const shown = exact ? String(Number(value.toPrecision(13))) : show(value);
-    this.figures.push({ name, value: shown, expected: expectedText(expected), status });
+    this.figures.push({ name, value: shown, expected: expectedText(expected), status, chance: expected.data === true });
   }
 
   /** A figure of which the notebooks have none. */
   value(name: string, value: number | string): void {
-    this.figures.push({ name, value: show(value), expected: '', status: '' });
+    this.figures.push({ name, value: show(value), expected: '', status: '', chance: false });
   }
 
   /** An accuracy that the notebooks have nothing to hold against. */

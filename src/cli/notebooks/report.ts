@@ -17,13 +17,16 @@ export interface Report {
 export interface Count {
   ok: number;
   off: number;
+  /** Those of `off` that no draws can excuse. */
+  wrong: number;
   other: number;
 }
 
 export function count(cells: readonly Cell[]): Count {
   const all = cells.flatMap(({ figures }) => figures.map(({ status }) => status));
   const of = (wanted: Figure['status']) => all.filter((status) => status === wanted).length;
-  return { ok: of('ok'), off: of('off'), other: of('not comparable') };
+  const wrong = cells.flatMap(({ figures }) => figures).filter(({ status, chance }) => status === 'off' && !chance);
+  return { ok: of('ok'), off: of('off'), wrong: wrong.length, other: of('not comparable') };
 }
 
 const STYLE = `
