@@ -49,20 +49,20 @@ export const presets: Record<string, Preset> = {
     },
   },
   deep: {
-    title: 'Six convolutions with batch norm on shifted, mirrored, partly blanked images',
+    title: 'Six convolutions with batch norm, two of them residual, on shifted and mirrored images',
     model: 'convnet',
     values: {
       spec: {
         norm: 'batchnorm',
         layers: [
-          ...[{ conv: 32 }, { conv: 32 }, { maxPool: 2 }],
-          ...[{ conv: 64 }, { conv: 64 }, { maxPool: 2 }],
-          ...[{ conv: 128 }, { conv: 128 }, { maxPool: 2 }],
+          ...[{ conv: 32 }, { maxPool: 2 }],
+          ...[{ conv: 64 }, { conv: 96 }, { maxPool: 2 }],
+          ...[{ residual: [{ conv: 96 }, { conv: 96 }] }, { conv: 192 }, { maxPool: 2 }],
           'globalAvgPool',
         ],
       },
-      ...{ reg: 5e-4, labelSmoothing: 0.1, augment: { crop: 4, flip: true, cutout: 8 } },
-      ...{ updateRule: 'nesterov', learningRate: 0.1, schedule: 'linear', warmup: 0.2, batchSize: 128, epochs: 14 },
+      ...{ reg: 5e-4, labelSmoothing: 0.1, augment: { crop: 4, flip: true } },
+      ...{ updateRule: 'nesterov', learningRate: 0.1, schedule: 'linear', warmup: 0.2, batchSize: 128, epochs: 12 },
       ...{ sampling: 'epoch', flipEvaluation: true },
     },
   },

@@ -326,10 +326,7 @@ test('what a file must not say is refused before anything is done, with exit cod
         { ...base, search: { kind: 'grid', space, halving: { eta: 0, maxEpochs: 4 } } },
         /search\.halving: search: eta must be/,
       ],
-      [
-        { spec: { layers: [{ conv: -1 }] }, search: { kind: 'grid', space } },
-        /--spec: .*filters must be an integer/,
-      ],
+      [{ spec: { layers: [{ conv: -1 }] }, search: { kind: 'grid', space } }, /--spec: .*filters must be an integer/],
     ];
     for (const [spec, message] of cases) {
       writeFileSync(join(cwd, 'sweep.json'), typeof spec === 'string' ? spec : JSON.stringify(spec));
