@@ -49,7 +49,7 @@ describe('which model', () => {
 describe('settings', () => {
   test('of the command line come before those of the preset', () => {
     const deep = settle(given({ preset: 'deep' }));
-    expect(deep).toMatchObject({ flipEvaluation: true, augment: { crop: 4, flip: true, cutout: 8 } });
+    expect(deep).toMatchObject({ flipEvaluation: true, augment: { crop: 4, flip: true } });
     const other = settle(given({ preset: 'deep', augment: null, epochs: 3, updateRule: 'adam' }));
     expect(other).toEqual({ ...deep, augment: null, epochs: 3, updateRule: 'adam', learningRate: 5e-4 });
   });

@@ -11,7 +11,7 @@ describe('help', () => {
     const { code, stdout, stderr } = await run(args, { cwd: '.' });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain(`lanewise/${version}`);
-    expect(stdout).toMatch(/^Commands:\n {2}train .*\n {2}sweep .*\n {2}doctor .*$/m);
+    expect(stdout).toMatch(/^Commands:\n {2}train .*\n {2}sweep .*\n {2}notebook .*\n {2}doctor .*$/m);
     expect(stdout).toMatch(/^Examples:\n {2}# .*\n {2}\$ lanewise train\n/m);
   });
 
