@@ -609,21 +609,15 @@ export function flipFilters<T>(to: usize, w: usize, F: i32, C: i32, taps: i32): 
     }
 }
 
-/** Bytes of scratch of one thread for convScatter: the columns of one image, and what gemm needs. */
-export function convScatterScratch<T>(geometry: usize): i32 {
-  const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
-  const columns = <i32>at<T>(K * g(geometry, G_OH) * g(geometry, G_OW)) + 63;
-  return (columns & ~63) + <i32>at<T>(KC * (NC + NR<T>())) + <i32>THREAD_SCRATCH_BYTES;
-}
-
 /**
  * dx of images [begin, end) by way of columns w' dout, each added to where its patch came from: for strides above 1, few
- * channels or wide borders, where turning the convolution round would mostly multiply zeros.
+ * channels or wide borders, where turning the convolution round would mostly multiply zeros. scratch: `bytes` for every
+ * thread, the columns of one image in whole cache lines and what gemm needs.
  */
 export function convScatter<T>(
-  dx: usize, dout: usize, w: usize, geometry: usize, scratch: usize, begin: i32, end: i32, thread: i32,
+  dx: usize, dout: usize, w: usize, geometry: usize, scratch: usize, bytes: usize, begin: i32, end: i32, thread: i32,
 ): void {
-  scratch += <usize>convScatterScratch<T>(geometry) * thread;
+  scratch += bytes * thread;
   const F = g(geometry, G_F);
   const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
   const P = g(geometry, G_OH) * g(geometry, G_OW);

@@ -55,8 +55,10 @@ function suitsWinograd({ C, F, HH, WW, OH, OW, stride, padTop, padLeft }: ConvSi
  * Whether Winograd's way along the rows pays: float32, filters 5 or 7 wide of stride 1, rows that fill most of the tiles, and
  * enough products for each of them to outweigh the transforms.
  */
-function suitsRows({ C, HH, WW, OW, stride, padLeft }: ConvSizes, x: Operand): boolean {
+function suitsRows({ C, F, HH, WW, OH, OW, stride, padLeft }: ConvSizes, x: Operand): boolean {
   if (x.dtype !== 'float32' || stride !== 1 || (WW !== 5 && WW !== 7) || padLeft >= WW) return false;
+  // Beyond, its scratch would take some hundred megabytes.
+  if (C * (OH + HH) * OW > 2 ** 23 || F * C * HH > 2 ** 21) return false;
   const tile = 4 * (9 - WW);
   return C * HH >= 10 && OW / (tile * Math.ceil(OW / tile)) >= 0.7;
 }
@@ -199,8 +201,9 @@ export function convInputGradient(dx: Operand, dout: Operand, w: Operand, s: Con
 /** dx by way of columns: see convScatter in assembly/conv.ts. */
 function scatterInputGradient(dx: Operand, dout: Operand, w: Operand, s: ConvSizes): void {
   const at = geometry(s);
-  const scratch = threadScratch('conv', call('convScatterScratch', w, at));
-  launch('convScatter', w, s.N, 1, costOf(s), dx, dout, w, at, scratch);
+  const columns = 64 * Math.ceil((s.C * s.HH * s.WW * s.OH * s.OW * itemBytes(w)) / 64);
+  const bytes = columns + call('gemmScratchBytes', '') + call('threadScratchBytes', '');
+  launch('convScatter', w, s.N, 1, costOf(s), dx, dout, w, at, threadScratch('conv', bytes), bytes);
 }
 
 /** Tiles of a block of the filter gradient: the depth of its products. */
