@@ -208,13 +208,22 @@ function finish<T>(C: usize, sum: v128, bias: v128, flags: i32): v128 {
   return sum;
 }
 
+/** How anyB finds B. Types, since offsets of loads must be known when the kernel is compiled: isInteger<Lookup>(). */
+type Packed = f32;
+type Lookup = i32;
+
 /**
- * The micro-kernel: C tile (MR x NR) from a packed A micro-panel and a packed B panel, depth kc >= 1.
+ * The micro-kernel: C tile (MR x NR) from a packed A micro-panel and, depth kc >= 1, either a packed B panel or (Lookup) B
+ * where it is, row k of the tile's columns at b + table[k].
  *
  * The exit test between the unrolled steps is real on purpose: it keeps every step in a basic block of its own. In
  * straight-line code V8 11 moves all loads of the block to its top, runs out of registers and halves the speed.
  */
-function tile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: usize, flags: i32): void {
+@inline
+function anyB<T, B>(
+  C: usize, a: usize, b: usize, table: usize, bias: usize, kc: i32, ldcBytes: usize, flags: i32,
+): void {
+  const origin = b;
   let c00 = zero<T>();
   let c01 = c00;
   let c10 = c00;
@@ -227,6 +236,7 @@ function tile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: u
   let b1 = c00;
   let ai = c00;
   while (true) {
+    if (isInteger<B>()) b = origin + load<i32>(table, 0);
     b0 = v128.load(b);
     b1 = v128.load(b, 16);
     ai = v128.load(a);
@@ -242,8 +252,9 @@ function tile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: u
     c30 = fma<T>(ai, b0, c30);
     c31 = fma<T>(ai, b1, c31);
     if (--kc == 0) break;
-    b0 = v128.load(b, 32);
-    b1 = v128.load(b, 48);
+    if (isInteger<B>()) b = origin + load<i32>(table, 4);
+    b0 = v128.load(b, isInteger<B>() ? 0 : 32);
+    b1 = v128.load(b, isInteger<B>() ? 16 : 48);
     ai = v128.load(a, 64);
     c00 = fma<T>(ai, b0, c00);
     c01 = fma<T>(ai, b1, c01);
@@ -257,8 +268,9 @@ function tile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: u
     c30 = fma<T>(ai, b0, c30);
     c31 = fma<T>(ai, b1, c31);
     if (--kc == 0) break;
-    b0 = v128.load(b, 64);
-    b1 = v128.load(b, 80);
+    if (isInteger<B>()) b = origin + load<i32>(table, 8);
+    b0 = v128.load(b, isInteger<B>() ? 0 : 64);
+    b1 = v128.load(b, isInteger<B>() ? 16 : 80);
     ai = v128.load(a, 128);
     c00 = fma<T>(ai, b0, c00);
     c01 = fma<T>(ai, b1, c01);
@@ -272,8 +284,9 @@ function tile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: u
     c30 = fma<T>(ai, b0, c30);
     c31 = fma<T>(ai, b1, c31);
     if (--kc == 0) break;
-    b0 = v128.load(b, 96);
-    b1 = v128.load(b, 112);
+    if (isInteger<B>()) b = origin + load<i32>(table, 12);
+    b0 = v128.load(b, isInteger<B>() ? 0 : 96);
+    b1 = v128.load(b, isInteger<B>() ? 16 : 112);
     ai = v128.load(a, 192);
     c00 = fma<T>(ai, b0, c00);
     c01 = fma<T>(ai, b1, c01);
@@ -288,9 +301,24 @@ function tile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: u
     c31 = fma<T>(ai, b1, c31);
     if (--kc == 0) break;
     a += 256;
-    b += 128;
+    if (isInteger<B>()) table += 16;
+    else b += 128;
   }
   storeTile<T>(C, c00, c01, c10, c11, c20, c21, c30, c31, bias, ldcBytes, flags);
+}
+
+function tile<T>(C: usize, a: usize, b: usize, bias: usize, kc: i32, ldcBytes: usize, flags: i32): void {
+  anyB<T, Packed>(C, a, b, 0, bias, kc, ldcBytes, flags);
+}
+
+/**
+ * The micro-kernel for right sides that need no packing, as their rows are shifts of each other: table holds byte offsets,
+ * int32.
+ */
+export function lookupTile<T>(
+  C: usize, a: usize, b: usize, table: usize, bias: usize, kc: i32, ldcBytes: usize, flags: i32,
+): void {
+  anyB<T, Lookup>(C, a, b, table, bias, kc, ldcBytes, flags);
 }
 
 /** Adds to the sums of a tile what belongs to them, and stores them. */
@@ -315,96 +343,6 @@ function storeTile<T>(
   if (flags & ROW_BIAS) b0 = b1 = v128.load_splat<T>(bias + 3 * sizeof<T>());
   v128.store(C, finish<T>(C, c30, b0, flags));
   v128.store(C, finish<T>(C + 16, c31, b1, flags), 16);
-}
-
-/**
- * The micro-kernel with B where it is: row k of the tile's NR columns lies at b + table[k] (byte offsets, int32). For
- * right sides whose rows are shifts of each other, which need no packing then.
- */
-export function lookupTile<T>(
-  C: usize, a: usize, b: usize, table: usize, bias: usize, kc: i32, ldcBytes: usize, flags: i32,
-): void {
-  let c00 = zero<T>();
-  let c01 = c00;
-  let c10 = c00;
-  let c11 = c00;
-  let c20 = c00;
-  let c21 = c00;
-  let c30 = c00;
-  let c31 = c00;
-  let b0 = c00;
-  let b1 = c00;
-  let ai = c00;
-  let p: usize = 0;
-  while (true) {
-    p = b + load<i32>(table, 0);
-    b0 = v128.load(p);
-    b1 = v128.load(p, 16);
-    ai = v128.load(a, 0);
-    c00 = fma<T>(ai, b0, c00);
-    c01 = fma<T>(ai, b1, c01);
-    ai = v128.load(a, 16);
-    c10 = fma<T>(ai, b0, c10);
-    c11 = fma<T>(ai, b1, c11);
-    ai = v128.load(a, 32);
-    c20 = fma<T>(ai, b0, c20);
-    c21 = fma<T>(ai, b1, c21);
-    ai = v128.load(a, 48);
-    c30 = fma<T>(ai, b0, c30);
-    c31 = fma<T>(ai, b1, c31);
-    if (--kc == 0) break;
-    p = b + load<i32>(table, 4);
-    b0 = v128.load(p);
-    b1 = v128.load(p, 16);
-    ai = v128.load(a, 64);
-    c00 = fma<T>(ai, b0, c00);
-    c01 = fma<T>(ai, b1, c01);
-    ai = v128.load(a, 80);
-    c10 = fma<T>(ai, b0, c10);
-    c11 = fma<T>(ai, b1, c11);
-    ai = v128.load(a, 96);
-    c20 = fma<T>(ai, b0, c20);
-    c21 = fma<T>(ai, b1, c21);
-    ai = v128.load(a, 112);
-    c30 = fma<T>(ai, b0, c30);
-    c31 = fma<T>(ai, b1, c31);
-    if (--kc == 0) break;
-    p = b + load<i32>(table, 8);
-    b0 = v128.load(p);
-    b1 = v128.load(p, 16);
-    ai = v128.load(a, 128);
-    c00 = fma<T>(ai, b0, c00);
-    c01 = fma<T>(ai, b1, c01);
-    ai = v128.load(a, 144);
-    c10 = fma<T>(ai, b0, c10);
-    c11 = fma<T>(ai, b1, c11);
-    ai = v128.load(a, 160);
-    c20 = fma<T>(ai, b0, c20);
-    c21 = fma<T>(ai, b1, c21);
-    ai = v128.load(a, 176);
-    c30 = fma<T>(ai, b0, c30);
-    c31 = fma<T>(ai, b1, c31);
-    if (--kc == 0) break;
-    p = b + load<i32>(table, 12);
-    b0 = v128.load(p);
-    b1 = v128.load(p, 16);
-    ai = v128.load(a, 192);
-    c00 = fma<T>(ai, b0, c00);
-    c01 = fma<T>(ai, b1, c01);
-    ai = v128.load(a, 208);
-    c10 = fma<T>(ai, b0, c10);
-    c11 = fma<T>(ai, b1, c11);
-    ai = v128.load(a, 224);
-    c20 = fma<T>(ai, b0, c20);
-    c21 = fma<T>(ai, b1, c21);
-    ai = v128.load(a, 240);
-    c30 = fma<T>(ai, b0, c30);
-    c31 = fma<T>(ai, b1, c31);
-    if (--kc == 0) break;
-    a += 256;
-    table += 16;
-  }
-  storeTile<T>(C, c00, c01, c10, c11, c20, c21, c30, c31, bias, ldcBytes, flags);
 }
 
 /** The micro-kernel for a half panel: MR rows x one vector, same order of summation. */

@@ -3,6 +3,13 @@
 export { add, div, exp, log, matmul, mul, relError, sqrt, sub } from './arithmetic.js';
 export { type AugmentOptions, augmentImages } from './augment.js';
 export {
+  ClassifierTrainer,
+  type ClassifierTrainerOptions,
+  type LossFunction,
+  type TrainerModel,
+  type TrainerResult,
+} from './classifiers/classifierTrainer.js';
+export {
   type CrossValidateKnnOptions,
   crossValidateKnn,
   KNearestNeighbor,
@@ -20,19 +27,12 @@ export {
   svmLossVectorized,
 } from './classifiers/linearClassifier.js';
 export {
-  ClassifierTrainer,
-  type ClassifierTrainerOptions,
-  initTwoLayerModel,
-  type LossFunction,
   NeuralNet,
   type NeuralNetOptions,
   type NeuralNetTrainOptions,
-  type TrainerModel,
-  type TrainerResult,
   type TrainingHistory,
-  type TwoLayerModel,
-  twoLayerNet,
 } from './classifiers/neuralNet.js';
+export { initTwoLayerModel, type TwoLayerModel, twoLayerNet } from './classifiers/twoLayerModel.js';
 // data
 export {
   type Cifar10,

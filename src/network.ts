@@ -18,7 +18,7 @@ import * as imageKernels from './imageKernels.js';
 import * as kernels from './kernels.js';
 import { softmaxLoss, svmLoss } from './layers/losses.js';
 import { Plan, persistent, scope } from './memory.js';
-import { random as defaultStream, type RandomSource } from './random.js';
+import { random as defaultStream, drawWeights, type RandomSource } from './random.js';
 import { checkShape, productText, type Shape, sameShape, sizeOf } from './shape.js';
 import { type Summary, summarise, summaryText } from './summary.js';
 import {
@@ -214,12 +214,7 @@ class Construction implements Builder {
     if ('fill' in start) {
       kernels.fill(value, start.fill);
     } else {
-      // Drawn and scaled in float64, then rounded: the same weights in every type.
-      scope(() => {
-        const drawn = this.random().randn(...shape) as Tensor;
-        kernels.unary('scale', drawn, drawn, start.normal);
-        kernels.convert(value, drawn);
-      });
+      drawWeights(value, start.normal, this.random());
     }
     const made = { name, value, regularised: letter === 'W', gradient: undefined };
     this.parameters.push(made);

@@ -646,3 +646,12 @@ export type RandomSource = Pick<
 
 /** The default stream, as numpy.random is: started from the host's entropy unless `random.seed(n)` is called. */
 export const random: RandomState = /* @__PURE__ */ new RandomState();
+
+/** W = deviation · randn. Drawn and scaled in float64, then rounded: the same weights in every type. */
+export function drawWeights(W: Tensor, deviation: number, source: RandomSource): void {
+  scope(() => {
+    const drawn = source.randn(...W.shape) as Tensor;
+    kernels.unary('scale', drawn, drawn, deviation);
+    kernels.convert(W, drawn);
+  });
+}
