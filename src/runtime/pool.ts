@@ -39,12 +39,16 @@ export class ThreadPool {
     this.#stored = new Float64Array(memory.buffer, ARGUMENTS_ADDRESS, MAX_ARGUMENTS);
   }
 
-  /** Starts threads - 1 workers and waits until all of them stand at the board. */
-  static async start(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: number): Promise<ThreadPool> {
+  /** Starts threads - 1 workers, which run `script`, and waits until all of them stand at the board. */
+  static async start(
+    script: URL,
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    threads: number,
+  ): Promise<ThreadPool> {
     new Int32Array(memory.buffer, BOARD_ADDRESS, 64)[DOOR] = DOOR_CLOSED;
-    const url = new URL('./thread.js', import.meta.url);
     const starting = Array.from({ length: threads - 1 }, async (_, i) => {
-      const worker = await startWorker(url);
+      const worker = await startWorker(script);
       await new Promise<void>((resolve, reject) => {
         worker.onMessage(() => resolve());
         worker.onError(reject);
