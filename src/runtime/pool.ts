@@ -54,14 +54,14 @@ export class ThreadPool {
         worker.onError(reject);
         worker.post({ module, memory, thread: i + 1 });
       });
-      worker.unref();
+      worker.keep(false);
       return worker;
     });
     const started = await Promise.allSettled(starting);
     const workers = started.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []));
     const failed = started.find((s) => s.status === 'rejected');
     if (failed) {
-      for (const worker of workers) worker.terminate();
+      for (const worker of workers) void worker.terminate();
       throw new RuntimeError({ where: 'init', rule: `a worker thread did not start: ${String(failed.reason)}` });
     }
     return new ThreadPool(memory, workers);
@@ -110,6 +110,6 @@ export class ThreadPool {
     Atomics.store(this.#words, CLOSING, 1);
     Atomics.add(this.#words, GENERATION, 1);
     Atomics.notify(this.#words, GENERATION);
-    for (const worker of this.#workers) worker.terminate();
+    for (const worker of this.#workers) void worker.terminate();
   }
 }
