@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 
-const library = fileURLToPath(new URL('./dist/index.js', import.meta.url));
+const built = (name: string) => fileURLToPath(new URL(`./dist/${name}.js`, import.meta.url));
 const engines = (['simd', 'relaxed'] as const).flatMap((build) => [1, 2].map((threads) => ({ build, threads })));
 const onceOnly = 'test/**/*.node.test.ts';
 
@@ -105,11 +105,16 @@ const browser = findBrowser();
 if (browser === undefined) announceMissingBrowser();
 
 export default defineConfig({
-  resolve: { alias: { lanewise: library } },
+  resolve: {
+    alias: [
+      { find: 'lanewise/worker', replacement: built('worker') },
+      { find: 'lanewise', replacement: built('index') },
+    ],
+  },
   test: {
     pool: 'forks',
     // Node loads the built library by itself, untransformed, as it does for users.
-    server: { deps: { external: [/[\\/]dist[\\/]index\.js$/] } },
+    server: { deps: { external: [/[\\/]dist[\\/][\w-]+\.js$/] } },
     projects: [onceProject, ...nodeProjects, ...(browser === undefined ? [] : [browserProject(browser)])],
   },
 });
