@@ -156,7 +156,7 @@ async function chooseThreads(wanted: number | 'auto', files: Files): Promise<[nu
 }
 
 function whyOneThread(files: Files): string | undefined {
-  if (files.thread === undefined) return 'what is one file has no script for threads';
+  if (files.thread === undefined) return 'this build is one file, and threads need a script of their own';
   return hasThreads() ? threadsRefused() : 'this host has no WebAssembly threads';
 }
 
