@@ -144,7 +144,7 @@ export class CloserView extends EventTarget {
         text.lastElementChild.textContent = label;
         canvas.setAttribute('aria-label', `What ${name} makes of the picture: ${label}`);
       }
-      const tile = maps ? Math.min(44, Math.max(22, rest[1])) : channels <= 20 ? 20 : 12;
+      const tile = maps ? 34 : channels <= 20 ? 20 : 12;
       const tiles = mapTiles(data, maps ? [channels, ...rest] : [shape.slice(1).reduce((a, b) => a * b, 1)]);
       drawTiles(canvas, count, tiles.paint, {
         tile,

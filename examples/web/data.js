@@ -161,7 +161,7 @@ export class DataStep {
       if (list.length > 0)
         drawTiles(canvas, list.length, (i) => imageOf(train.pixels, list[i] * size, shape), {
           tile: TILE,
-          gap: 3,
+          gap: 2,
           most: room,
         });
     }

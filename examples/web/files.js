@@ -1,7 +1,6 @@
 // Models and whole training runs as files of the visitor's.
 import { createTrainer } from '../../dist/worker.js';
 import { $, download, remark } from './dom.js';
-import { formatSpec } from './json-places.js';
 import { rules } from './presets.js';
 import { dataOf } from './run.js';
 
@@ -16,7 +15,7 @@ function settingsOf({ model, solver = {}, seed = 0 }) {
     ) ?? [];
   const { schedule, augment } = solver;
   return {
-    ...{ net: 'own', spec: formatSpec(spec), reg, seed, rule },
+    ...{ net: 'own', spec: JSON.stringify(spec), reg, seed, rule },
     ...(learningRate !== undefined && { rate: learningRate }),
     ...(solver.batchSize !== undefined && { batch: solver.batchSize }),
     ...(solver.numEpochs !== undefined && { epochs: solver.numEpochs }),
@@ -26,11 +25,10 @@ function settingsOf({ model, solver = {}, seed = 0 }) {
   };
 }
 
-/** What the bytes hold: the header says so, see src/checkpoint.ts. */
-function kindOf(bytes) {
-  const length = new DataView(bytes.buffer).getUint32(12, true);
-  return JSON.parse(new TextDecoder().decode(bytes.subarray(16, 16 + length))).kind;
-}
+/** How a file begins that holds a whole training run; any other is taken for a model. */
+const TRAINING = 'LANEWISE TRAINER';
+
+const isTraining = (bytes) => new TextDecoder('latin1').decode(bytes.subarray(0, TRAINING.length)) === TRAINING;
 
 /** The specification in a file, for which it must fit the pictures that are there. */
 async function specIn(bytes, isModel, album) {
@@ -58,7 +56,7 @@ export function startFiles(run, reopen) {
     if (file === undefined) return;
     try {
       const bytes = new Uint8Array(await file.arrayBuffer());
-      const isModel = kindOf(bytes) === 'model';
+      const isModel = !isTraining(bytes);
       const spec = await specIn(bytes, isModel, run.album);
       const { net, spec: text, ...others } = settingsOf(spec);
       await reopen({ net, spec: text, ...(isModel ? {} : others) }, isModel ? { parameters: bytes } : { state: bytes });

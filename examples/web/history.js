@@ -29,8 +29,8 @@ export class Track {
 
   push(value) {
     this.count++;
-    // The memory of the smoothed line is a fortieth of the run, at least ten values.
-    const share = 1 / Math.max(10, this.count / 40);
+    // The memory of the smoothed line is a fortieth of the run, at least four values.
+    const share = 1 / Math.max(4, this.count / 40);
     this.#smooth += share * (value - this.#smooth);
     this.#weight += share * (1 - this.#weight);
     const last = this.ends.length - 1;

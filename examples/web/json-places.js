@@ -91,6 +91,15 @@ export function placeOf(error, places) {
   return undefined;
 }
 
+/** JSON without spaces, as it goes into an address; text that is no JSON as it is. */
+export function compact(text) {
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    return text;
+  }
+}
+
 /** A net as text: one layer a line. */
 export function formatSpec(spec) {
   const inline = (value) =>

@@ -29,6 +29,8 @@ export function showLearned(run) {
   /** What each view has shown: the trainer and its step. */
   const shown = new Map();
   let busy = false;
+  /** Whatever was read before this number changed is out of date. */
+  let generation = 0;
 
   const isDue = (view) => {
     const last = shown.get(view);
@@ -47,6 +49,7 @@ export function showLearned(run) {
         const began = performance.now();
         for (const view of due) {
           const step = run.losses.count;
+          const of = generation;
           try {
             await view.update(trainer, album, { training: run.running });
           } catch (error) {
@@ -54,7 +57,7 @@ export function showLearned(run) {
             if (trainer !== run.trainer) break;
             run.dispatchEvent(new CustomEvent('trouble', { detail: error }));
           }
-          shown.set(view, { trainer, step });
+          if (of === generation) shown.set(view, { trainer, step });
         }
         const took = performance.now() - began;
         await new Promise((resolve) => setTimeout(resolve, run.running ? Math.max(REST, REST_FACTOR * took) : 60));
@@ -65,12 +68,14 @@ export function showLearned(run) {
   }
 
   const again = () => {
+    generation++;
     shown.clear();
     wake();
   };
   run.addEventListener('made', again);
   for (const event of ['status', 'steps']) run.addEventListener(event, wake);
   closer.addEventListener('chosen', () => {
+    generation++;
     shown.delete(closer);
     wake();
   });

@@ -1,16 +1,25 @@
 // Step 2: the net. A preset or JSON of the visitor's own, what it is made of, and what is wrong with it, where it is wrong.
 import { desk } from './desk.js';
 import { $, count, make, settled, short } from './dom.js';
-import { formatSpec, JsonFault, parseWithPlaces, placeOf } from './json-places.js';
+import { compact, formatSpec, JsonFault, parseWithPlaces, placeOf } from './json-places.js';
 import { presets } from './presets.js';
 import { state } from './state.js';
 
 /** Bytes of a number. */
 const ITEM = 4;
 
-/** The net of the settings as text. */
-const textOf = ({ net, spec }) =>
-  net === 'own' ? (spec ?? formatSpec(presets.quick.spec)) : formatSpec(presets[net].spec);
+/** The net of the settings as text. What is JSON is kept without spaces, and shown with a layer a line. */
+function textOf({ net, spec }) {
+  if (net !== 'own') return formatSpec(presets[net].spec);
+  if (spec === undefined) return formatSpec(presets.quick.spec);
+  if (spec !== compact(spec)) return spec;
+  try {
+    const value = JSON.parse(spec);
+    return Array.isArray(value?.layers) ? formatSpec(value) : spec;
+  } catch {
+    return spec;
+  }
+}
 
 /**
  * Shows the net and keeps it up to date. found({ album, model, summary }) hears of each net that can be built on the pictures
@@ -31,10 +40,10 @@ export class NetworkStep {
     );
     $('net').addEventListener('change', ({ target }) => {
       const own = target.value === 'own';
-      state.choose({ net: target.value, ...(own && { spec: $('json').value }) });
+      state.choose({ net: target.value, ...(own && { spec: compact($('json').value) }) });
       if (own) $('json-part').open = true;
     });
-    const typed = settled(() => state.set({ net: 'own', spec: $('json').value }), 300);
+    const typed = settled(() => state.set({ net: 'own', spec: compact($('json').value) }), 300);
     $('json').addEventListener('input', () => {
       $('json-marks').textContent = '';
       typed();
@@ -63,7 +72,8 @@ export class NetworkStep {
     $('net').value = values.net;
     $('net-note').textContent =
       presets[values.net]?.note ?? 'As you write it. The page adds the shape of the pictures and the classes.';
-    if ($('json').value !== text) $('json').value = text;
+    // What the visitor is writing stays as it is written.
+    if (compact($('json').value) !== compact(text)) $('json').value = text;
   }
 
   async #look() {
@@ -71,7 +81,7 @@ export class NetworkStep {
     const album = this.#album;
     this.looking = album !== undefined;
     if (album === undefined) return;
-    const text = textOf(state.values);
+    const text = $('json').value;
     let places;
     try {
       const parsed = parseWithPlaces(text);
@@ -128,7 +138,7 @@ export class NetworkStep {
     const cell = (text, className = 'figure') => make('td', { className, textContent: text });
     const row = (name, shape, numbers, work, depth = 0) => {
       const [params, bytes, flopText] = numbers;
-      const last = cell(flopText, 'figure work');
+      const last = cell(flopText, 'figure load');
       last.style.setProperty('--share', `${Math.round(100 * work)}%`);
       const head = make('th', { scope: 'row', textContent: `${'\u00a0\u00a0'.repeat(depth)}${name}` });
       return make('tr', {}, head, cell(shapeText(shape), ''), cell(params), cell(bytes), last);

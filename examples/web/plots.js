@@ -62,7 +62,12 @@ export function showPlots(run) {
   const range = (_, __, last) => [0, spanOf(last ?? 0, 1)];
   const loss = new Plot(
     $('loss-plot'),
-    [line('--band', { width: 0 }), line('--band', { width: 0 }), line('--accent', { width: 2 })],
+    [
+      line('--band', { width: 0 }),
+      line('--band', { width: 0 }),
+      line('--band', { width: 1 }),
+      line('--accent', { width: 2 }),
+    ],
     {
       scales: {
         x: { time: false, range },

@@ -116,11 +116,11 @@ export class Run extends EventTarget {
     try {
       const spec = state ? null : specOf(model, values);
       const trainer = await createTrainer(spec, dataOf(album), { init, ...(state && { state }) });
+      if (parameters) await trainer.loadModel(parameters);
+      if (state) await trainer.change({ learningRate: values.rate, reg: values.reg });
       if (turn !== this.#making) return await trainer.dispose();
       Object.assign(this, { trainer, album, flops });
       this.#run = runOf(values);
-      if (parameters) await trainer.loadModel(parameters);
-      if (state) await this.change(values);
       await this.#begin(trainer, state !== undefined);
       if (turn !== this.#making) return;
       this.dispatchEvent(new Event('made'));
