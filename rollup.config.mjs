@@ -1,7 +1,9 @@
 // Bundles src/ into dist/:
 //   batches.js reading CIFAR-10, which index.js loads when it is first asked for
-//   index.js   the library, for Node, browsers and bundlers alike: no imports at all
+//   errors.js  the classes of errors, which all entries share
+//   index.js   the library, for Node, browsers and bundlers alike
 //   thread.js  what a worker of the thread pool runs; a file of its own because strict pages allow no blob workers
+//   worker.js  lanewise/worker, the page's side; worker-thread.js is what its workers run, all in one file
 //   cli.js     the command, which imports ./index.js rather than a second copy of it; chunks that it imports are
 //              dist/cli-*.js, and cli-worker.js is what its worker threads run
 // They are minified; `npm run build:js -- --configPlain` leaves names and comments, for profiles and stack traces.
@@ -171,26 +173,35 @@ function bundle(entry, name, { plugins = [], output = {}, external = [], others 
   };
 }
 
+/** The same classes for whoever catches an error, wherever it was thrown. */
+const shared = { 'errors.js': './errors.js' };
 const node = [...builtinModules, ...builtinModules.map((m) => `node:${m}`)];
 
 /** The bundles; `configPlain` is the command line's --configPlain. */
 export default ({ configPlain = false }) => {
   const minified = configPlain ? [] : [minifier(true)];
   return [
+    bundle('errors.ts', 'errors', { plugins: minified, output: { banner: notice } }),
     bundle('index.ts', 'index', {
-      plugins: [external({ 'data/batches.js': './batches.js' }), ...minified],
+      plugins: [external({ 'data/batches.js': './batches.js', ...shared }), ...minified],
       output: { inlineDynamicImports: true, banner: notice },
     }),
-    // Loaded by index.js when data are read; it throws the errors of the library, so it takes them from there.
+    // Loaded by index.js when data are read.
     bundle('data/batches.ts', 'batches', {
-      plugins: [external({ 'errors.js': './index.js' }), ...minified],
+      plugins: [external(shared), ...minified],
       output: { inlineDynamicImports: true, banner: notice },
     }),
-    // With no import or export of its own it would look like CommonJS to tools.
-    bundle('runtime/thread.ts', 'thread', {
-      plugins: minified,
-      output: { inlineDynamicImports: true, banner: notice, footer: 'export {};' },
-    }),
+    bundle('worker/index.ts', 'worker', { plugins: [external(shared), ...minified], output: { banner: notice } }),
+    // Bundlers copy these as they are, so they import nothing. With no export either they would look like CommonJS to tools.
+    ...[
+      ['runtime/thread.ts', 'thread'],
+      ['worker/thread.ts', 'worker-thread'],
+    ].map(([entry, name]) =>
+      bundle(entry, name, {
+        plugins: minified,
+        output: { inlineDynamicImports: true, banner: notice, footer: 'export {};' },
+      }),
+    ),
     bundle('cli/main.ts', 'cli', {
       others: { 'cli-worker': join(src, 'cli/worker.ts') },
       external: node,

@@ -212,7 +212,7 @@ export {
 } from './random.js';
 export type { Build, InitOptions } from './runtime/index.js';
 export type { TrainableModel } from './solver/learner.js';
-export type { ExampleSource, ResumeOptions, SolverData, SolverOptions } from './solver/options.js';
+export type { ExampleSource, LiveOptions, ResumeOptions, SolverData, SolverOptions } from './solver/options.js';
 export type { Schedule, ScheduleName, ScheduleOptions, TrainingProgress } from './solver/schedules.js';
 export { type EpochEvent, Solver, type SolverEvent, type StepEvent, type TrainOptions } from './solver.js';
 export type { LayerSummary, Summary } from './summary.js';

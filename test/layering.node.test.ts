@@ -34,6 +34,7 @@ const order = [
   'features',
   'preprocessing',
   'vis',
+  'worker',
   'index',
   'cli',
 ];
