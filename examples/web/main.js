@@ -80,5 +80,9 @@ const wrong = oncePerFrame(() => {
 state.addEventListener('change', wrong);
 wrong();
 
-$('train').focus({ preventScroll: true });
+// The address is taken: a link within the page must leave it as it is.
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  $('train').focus();
+});
 data.start();

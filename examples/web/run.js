@@ -1,6 +1,7 @@
 // The training run: one trainer (lanewise/worker) at a time, what it tells, and what is kept of it for the next visit.
 //
-// Events: `made` a trainer is ready (or gone), `status`, `steps` new losses, `check` new accuracies, `trouble` an error to show.
+// Events: `made` a trainer is ready (or gone), `status`, `steps` new losses, `check` new accuracies, `info` of the engine,
+// `kept` and `unkept` for the next visit, `trouble` an error to show.
 import { createTrainer } from '../../dist/worker.js';
 import { desk } from './desk.js';
 import { Track } from './history.js';
@@ -248,6 +249,13 @@ export class Run extends EventTarget {
     this.#set(now.status);
   }
 
+  async #look(trainer) {
+    const info = await trainer.info();
+    if (trainer !== this.trainer) return;
+    this.info = info;
+    this.dispatchEvent(new Event('info'));
+  }
+
   /** Takes over events until the trainer is gone, at most one batch of steps a frame. */
   async #watch(trainer) {
     for await (const event of trainer.events()) {
@@ -261,7 +269,11 @@ export class Run extends EventTarget {
     if (event.type === 'status') {
       this.#set(event.status);
       if (event.error) this.dispatchEvent(new CustomEvent('trouble', { detail: event.error }));
-      if (['paused', 'stopped', 'finished'].includes(event.status)) this.keep();
+      if (event.status !== 'running') {
+        // A run that failed is not what anybody wants to come back to.
+        if (event.status !== 'failed') this.keep();
+        this.#look(this.trainer).catch((error) => this.#fail(this.trainer, error));
+      }
       return;
     }
     this.#place(event);

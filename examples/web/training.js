@@ -1,5 +1,5 @@
 // Step 3: training. The bar with the buttons and figures, and the settings that may change while it runs.
-import { $, announce, count, make, oncePerFrame, percent, remark } from './dom.js';
+import { $, announce, count, make, oncePerFrame, percent, remark, short } from './dom.js';
 import { rules, schedules } from './presets.js';
 import { state } from './state.js';
 
@@ -26,6 +26,7 @@ export class TrainingStep {
       this.complain();
       this.#engine();
     });
+    run.addEventListener('info', () => this.#engine());
     run.addEventListener('trouble', ({ detail }) => this.complain(detail));
     run.addEventListener('check', ({ detail }) => this.#speak(detail));
     this.#status();
@@ -72,7 +73,8 @@ export class TrainingStep {
     const { info } = this.#run;
     if (info === undefined) return;
     const threads = info.threads === 1 ? 'one thread' : `${info.threads} threads`;
-    $('engine').textContent = `WebAssembly SIMD, ${info.build} build, ${threads}.`;
+    const memory = `${short(info.memory.live)}B in use of ${short(info.memory.reserved)}B taken`;
+    $('engine').textContent = `WebAssembly SIMD, ${info.build} build, ${threads}; ${memory}.`;
     $('threads-reason').textContent = crossOriginIsolated ? '' : info.reason;
     $('threads').value = info.threads;
     $('threads-shown').value = info.threads;
