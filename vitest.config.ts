@@ -7,7 +7,7 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 import { findChromium } from './test/browsers.js';
 
-const library = fileURLToPath(new URL('./dist/index.js', import.meta.url));
+const built = (name: string) => fileURLToPath(new URL(`./dist/${name}.js`, import.meta.url));
 const engines = (['simd', 'relaxed'] as const).flatMap((build) => [1, 2].map((threads) => ({ build, threads })));
 const onceOnly = 'test/**/*.node.test.ts';
 
@@ -90,11 +90,16 @@ const browser = findChromium();
 if (browser === undefined) announceMissingBrowser();
 
 export default defineConfig({
-  resolve: { alias: { lanewise: library } },
+  resolve: {
+    alias: [
+      { find: 'lanewise/worker', replacement: built('worker') },
+      { find: 'lanewise', replacement: built('index') },
+    ],
+  },
   test: {
     pool: 'forks',
     // Node loads the built library by itself, untransformed, as it does for users.
-    server: { deps: { external: [/[\\/]dist[\\/]index\.js$/] } },
+    server: { deps: { external: [/[\\/]dist[\\/][\w-]+\.js$/] } },
     projects: [onceProject, ...nodeProjects, ...(browser === undefined ? [] : [browserProject(browser)])],
   },
 });
