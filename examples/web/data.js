@@ -1,6 +1,6 @@
 // Step 1: the data. Where pictures come from, and a wall of some of them.
 import { CameraClasses } from './camera.js';
-import { alone, desk } from './desk.js';
+import { Desk } from './desk.js';
 import { $, announce, count, dropZone, make, oncePerFrame, settled } from './dom.js';
 import { foldersOf, foldersOfDrop } from './folders.js';
 import { drawTiles, imageOf } from './pictures.js';
@@ -13,7 +13,8 @@ const TILE = 25;
 export class DataStep {
   #found;
   #album;
-  #turn = 0;
+  #desk;
+  #wanted;
   #drawWall = oncePerFrame(() => this.#wall());
 
   /** found(album) hears of each album, found(undefined) when there is none yet. */
@@ -32,26 +33,27 @@ export class DataStep {
     dropZone($('cifar-drop'), ({ files }) => this.#readCifar([...files]));
     $('folder-files').addEventListener('change', ({ target }) => this.#readFolders(foldersOf(target.files)));
     dropZone($('folders-drop'), async (transfer) => this.#readFolders(await foldersOfDrop(transfer)));
-    new CameraClasses((groups) =>
-      this.#load('webcam', () => desk.run('albumOf', { source: 'webcam', groups, seed: state.values.seed })),
-    );
-    state.on(['data'], () => this.start());
-    state.on(['classes', 'images', 'seed'], () => {
-      if (state.values.data === 'shapes') this.start();
-      else this.#fill();
+    new CameraClasses((groups) => {
+      const { seed } = state.values;
+      this.#load('webcam', (desk) => desk.run('albumOf', { source: 'webcam', groups, seed }));
     });
+    state.on(['data', 'classes', 'images', 'seed'], () => this.start());
     new ResizeObserver(this.#drawWall).observe($('wall'));
   }
 
-  /** Shows the source that the settings name, and what can be had of it without the visitor. */
+  /** Shows the source that the settings name, and what can be had of it without the visitor, unless it is there. */
   start() {
     this.#fill();
-    const { data, ...values } = state.values;
-    if (data === 'shapes') {
-      const { classes, images, seed } = values;
-      return this.#load(data, (progress) => desk.run('drawShapes', { classes, images, seed }, { progress }));
-    }
-    return this.#load(data, () => desk.run('recallAlbum', { source: data }));
+    const { data, classes, images, seed } = state.values;
+    const drawn = data === 'shapes';
+    const wanted = drawn ? `${data} ${classes} ${images} ${seed}` : data;
+    if (wanted === this.#wanted) return;
+    this.#wanted = wanted;
+    this.#load(data, (desk, progress) =>
+      drawn
+        ? desk.run('drawShapes', { classes, images, seed }, { progress })
+        : desk.run('recallAlbum', { source: data }),
+    );
   }
 
   #fill() {
@@ -69,41 +71,46 @@ export class DataStep {
 
   #readCifar(files) {
     if (files.length === 0) return;
-    const { images } = state.values;
-    this.#load('cifar10', (progress) =>
-      alone('readCifar', { files: files.length === 1 ? files[0] : files, images }, progress),
-    );
+    const argument = { files: files.length === 1 ? files[0] : files, images: state.values.images };
+    this.#load('cifar10', (desk, progress) => desk.run('readCifar', argument, { progress }));
   }
 
   #readFolders(folders) {
-    this.#load('folders', async (progress) => {
-      const { album, unread } = await alone('readFolders', { folders, seed: state.values.seed }, progress);
+    this.#load('folders', async (desk, progress) => {
+      const { album, unread } = await desk.run('readFolders', { folders, seed: state.values.seed }, { progress });
+      const names = unread.slice(0, 3).join(', ');
       if (unread.length > 0)
-        this.#complain(
-          `${count(unread.length)} files are no pictures and were left out: ${unread.slice(0, 3).join(', ')}`,
-        );
+        this.#complain(`${count(unread.length)} files are no pictures and were left out: ${names}`);
       return album;
     });
   }
 
-  /** Has `read` make an album; what is asked for meanwhile takes its place. */
+  /**
+   * Has `read` make an album, at a desk of its own, whose memory is given back when it is done. What is asked for meanwhile
+   * takes its place.
+   */
   async #load(source, read) {
-    const turn = ++this.#turn;
+    this.#desk?.close();
+    const desk = new Desk();
+    this.#desk = desk;
     this.#complain();
     this.#work({ done: 0, total: 1, what: 'preparing' });
     try {
-      const album = await read((news) => turn === this.#turn && this.#work(news));
-      if (turn !== this.#turn) return;
-      if (album?.notKept)
-        this.#complain(`The browser has no room to keep these pictures for a reload: ${album.notKept}`);
+      const album = await read(desk, (news) => this.#work(news));
+      if (desk !== this.#desk) return;
+      if (album?.notKept) this.#complain(`The browser has no room to keep these pictures: ${album.notKept}`);
       this.#take(album);
     } catch (error) {
-      if (turn !== this.#turn) return;
+      if (desk !== this.#desk) return;
       this.#complain(error.message);
       // What was shown stays, unless it was of another source.
       if (this.#album?.source !== source) this.#take(undefined);
     } finally {
-      if (turn === this.#turn) this.#work();
+      desk.close();
+      if (desk === this.#desk) {
+        this.#desk = undefined;
+        this.#work();
+      }
     }
   }
 
@@ -142,8 +149,15 @@ export class DataStep {
     const { classes, shape, train } = this.#album;
     const size = shape.reduce((a, b) => a * b, 1);
     const shown = classes.slice(0, 20);
-    if (wall.children.length !== shown.length)
+    if (wall.children.length !== shown.length) {
       wall.replaceChildren(...shown.map(() => make('div', {}, make('span'), make('canvas', { role: 'img' }))));
+    }
+    for (const [label, name] of shown.entries()) {
+      const [text, canvas] = wall.children[label].children;
+      text.textContent = name;
+      text.title = name;
+      canvas.setAttribute('aria-label', `Pictures of class ${name}`);
+    }
     const room = Math.max(60, wall.clientWidth - 10 - labelWidth(wall));
     const most = Math.max(1, Math.floor((room + 2) / (TILE + 2)));
     const places = shown.map(() => []);
@@ -152,18 +166,10 @@ export class DataStep {
       if (list === undefined || list.length === most) continue;
       if (list.push(i) === most) full++;
     }
-    for (const [label, name] of shown.entries()) {
-      const [text, canvas] = wall.children[label].children;
-      text.textContent = name;
-      text.title = name;
-      canvas.setAttribute('aria-label', `Pictures of class ${name}`);
-      const list = places[label];
-      if (list.length > 0)
-        drawTiles(canvas, list.length, (i) => imageOf(train.pixels, list[i] * size, shape), {
-          tile: TILE,
-          gap: 2,
-          most: room,
-        });
+    for (const [label, list] of places.entries()) {
+      const canvas = wall.children[label].lastElementChild;
+      const paint = (i) => imageOf(train.pixels, list[i] * size, shape);
+      if (list.length > 0) drawTiles(canvas, list.length, paint, { tile: TILE, gap: 2, most: room });
     }
   }
 }

@@ -37,14 +37,5 @@ export class Desk {
   }
 }
 
-/** For small tasks; long ones get a desk of their own, whose memory is given back when they are done. */
+/** For small tasks; what makes albums has desks of its own. */
 export const desk = new Desk();
-
-export async function alone(task, argument, progress) {
-  const own = new Desk();
-  try {
-    return await own.run(task, argument, { progress });
-  } finally {
-    own.close();
-  }
-}

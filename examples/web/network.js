@@ -5,6 +5,12 @@ import { compact, formatSpec, JsonFault, parseWithPlaces, placeOf } from './json
 import { presets } from './presets.js';
 import { state } from './state.js';
 
+/** Options of a net that the page knows already. */
+const SET_ELSEWHERE = [
+  ['inputDim', 'the pictures'],
+  ['numClasses', 'the pictures'],
+  ['reg', 'the slider'],
+];
 /** Bytes of a number. */
 const ITEM = 4;
 
@@ -107,9 +113,11 @@ export class NetworkStep {
 
   #complete(spec) {
     if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) return spec;
-    // The pictures have the last word, and `reg` is a setting of the page.
-    const { inputDim, numClasses, reg, ...rest } = spec;
-    return { inputDim: this.#album.shape, numClasses: this.#album.classes.length, ...rest };
+    for (const [name, setter] of SET_ELSEWHERE) {
+      if (!Object.hasOwn(spec, name)) continue;
+      throw Object.assign(new Error(`${name} is set by ${setter}; leave it out here`), { argument: name });
+    }
+    return { inputDim: this.#album.shape, numClasses: this.#album.classes.length, ...spec };
   }
 
   #complain(message, place) {

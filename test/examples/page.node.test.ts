@@ -6,7 +6,7 @@ import type { AxeResults, RunOptions } from 'axe-core';
 import * as lw from 'lanewise';
 import type { Browser } from 'playwright';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { serve } from '../../scripts/serve.mjs';
+import { policy, serve } from '../../scripts/serve.mjs';
 import { findChromium } from '../browsers.js';
 import { inFolder } from '../cli/run.js';
 import { batches, binaryFiles, gzip, NAMES, tar } from '../data/files.js';
@@ -196,6 +196,37 @@ describe.runIf(findChromium() !== undefined)('the page in Chromium', () => {
     expect(await teacher.text('#train')).toBe('Train');
     expect(await teacher.text('#figure-loss')).toBe('–');
     await teacher.end();
+  });
+
+  test('a rate that is too high is told where one looks for it, and Reset helps', async () => {
+    const hasty = await visit();
+    const { page } = hasty;
+    await hasty.open('classes=2&images=200&net=two-layer&rate=10');
+    await page.click('#train');
+    await expect.poll(() => page.locator('#training-error').isVisible()).toBe(true);
+    expect(await hasty.text('#training-error')).toContain('try a smaller learning rate');
+    expect(await page.locator('#train').isDisabled()).toBe(true);
+    await page.click('#reset');
+    await hasty.ready();
+    expect(await page.locator('#training-error').isHidden()).toBe(true);
+    await hasty.end();
+  });
+
+  test('without cross-origin isolation the page trains on one thread and says why', async () => {
+    const plain = await serve({ headers: policy });
+    try {
+      const guest = await Visit.begin(browser, `${plain.url}/examples/web/`);
+      await guest.open('classes=2&images=200&net=linear');
+      expect(await guest.page.evaluate(() => crossOriginIsolated)).toBe(false);
+      expect(await guest.text('#engine')).toContain('one thread');
+      expect(await guest.text('#threads-reason')).toContain('isolated');
+      expect(await guest.page.locator('#threads').isDisabled()).toBe(true);
+      await guest.train();
+      await guest.until('step', 'at least', 5);
+      await guest.end();
+    } finally {
+      await plain.close();
+    }
   });
 
   test('a reload goes on where it was, and so do a saved training, a saved model and another number of threads', async () => {
