@@ -213,13 +213,14 @@ export default ({ configPlain = false }) => {
     }),
     bundle('worker/index.ts', 'worker', { plugins: [external(shared), ...minified], output: { banner: notice } }),
     // Bundlers copy these as they are, so they import nothing. With no export either they would look like CommonJS to tools.
+    // Vite makes a data: URL of what is smaller than 4 kB, from which a page with a strict policy starts no worker.
     ...[
       ['runtime/thread.ts', 'thread'],
       ['worker/thread.ts', 'worker-thread'],
     ].map(([entry, name]) =>
       bundle(entry, name, {
         plugins: minified,
-        output: { inlineDynamicImports: true, banner: notice, footer: 'export {};' },
+        output: { inlineDynamicImports: true, banner: notice, footer: `export {};\n/*! ${' '.repeat(4096)} */` },
       }),
     ),
     bundle('index.ts', 'inline', {

@@ -176,7 +176,9 @@ async function compile(wasm: URL | string | BufferSource | WebAssembly.Module): 
   if (wasm instanceof WebAssembly.Module) return wasm;
   try {
     const isUrl = typeof wasm === 'string' || wasm instanceof URL;
-    return await WebAssembly.compile(isUrl ? await readUrl(new URL(wasm, import.meta.url)) : wasm);
+    return await WebAssembly.compile(
+      isUrl ? await readUrl(new URL(/* webpackIgnore: true */ wasm, import.meta.url)) : wasm,
+    );
   } catch (error) {
     throw new RuntimeError({
       where: 'init',
