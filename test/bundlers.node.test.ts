@@ -1,5 +1,5 @@
-// The packed package through every bundler that README names, and through none: each page trains in Chromium, on its main
-// thread and in a trainer, under the policy of scripts/serve.mjs, with and without cross-origin isolation.
+// The packed package through every bundler that README names, and through none: each page trains on its main thread and in a
+// trainer, under the policy of scripts/serve.mjs, with and without cross-origin isolation: in Chromium, and isolated in Firefox.
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,12 +8,13 @@ import { nodeResolve } from '@rollup/plugin-node-resolve';
 import * as esbuild from 'esbuild';
 import type { Info } from 'lanewise';
 import type { Browser } from 'playwright';
+import { type Browser as Firefox, launch } from 'puppeteer-core';
 import { rollup } from 'rollup';
 import * as vite from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import webpack from 'webpack';
 import { isolation, policy, serve } from '../scripts/serve.mjs';
-import { findChromium } from './browsers.js';
+import { findChromium, findFirefox } from './browsers.js';
 import { startChromium } from './examples/page.js';
 import { installPacked } from './pack.js';
 
@@ -25,14 +26,13 @@ const dist = join(app, 'node_modules/lanewise/dist');
 /** What a page tells. */
 interface Report {
   error?: string;
-  main: Info;
-  worker: Info;
-  losses: number[];
-  workerLosses: number[];
+  /** Of the main thread, and of the trainer's. */
+  infos: Info[];
+  losses: number[][];
 }
 
-/** lw and createTrainer are there. */
-const body = `
+/** Lines of a page for which lw is there; trainer: with createTrainer too. */
+const lines = (trainer: boolean) => `
 async function run() {
   await lw.init({ threads: 2, build: 'simd' });
   const { X, y } = lw.syntheticImages({ num: 120, seed: 1 });
@@ -42,16 +42,19 @@ async function run() {
   const model = new lw.TwoLayerNet({ hiddenDim: 10, inputDim: [3, 32, 32], random });
   const solver = new lw.Solver(model, data, { ...options, random });
   await solver.train();
-  const spec = { model: { name: 'TwoLayerNet', hiddenDim: 10 }, solver: options };
-  const trainer = await createTrainer(spec, data, { init: { threads: 2, build: 'simd' } });
-  const workerLosses = [];
-  for await (const event of trainer.steps()) if (event.type === 'step') workerLosses.push(...event.losses);
-  const worker = await trainer.info();
-  await trainer.dispose();
-  return { main: lw.info(), worker, losses: solver.lossHistory, workerLosses };
+  const found = { infos: [lw.info()], losses: [solver.lossHistory] };${trainer ? inTrainer : ''}
+  return found;
 }
 globalThis.report = run().catch((error) => ({ error: String(error.stack) }));
 `;
+const inTrainer = `
+  const spec = { model: { name: 'TwoLayerNet', hiddenDim: 10 }, solver: options };
+  const trainer = await createTrainer(spec, data, { init: { threads: 2, build: 'simd' } });
+  const losses = [];
+  for await (const event of trainer.steps()) if (event.type === 'step') losses.push(...event.losses);
+  found.infos.push(await trainer.info());
+  found.losses.push(losses);
+  await trainer.dispose();`;
 const imports = "import * as lw from 'lanewise';\nimport { createTrainer } from 'lanewise/worker';\n";
 const page = (script: string) =>
   `<!doctype html><html lang="en"><title>lanewise</title><link rel="icon" href="./icon.svg">${script}</html>\n`;
@@ -79,7 +82,7 @@ const builders: Record<string, () => Promise<unknown>> = {
     const paths = imports
       .replace('lanewise/worker', './lanewise/worker.js')
       .replace("'lanewise'", "'./lanewise/index.js'");
-    writeFileSync(join(folder, 'main.js'), paths + body);
+    writeFileSync(join(folder, 'main.js'), paths + lines(true));
   },
   vite: () =>
     vite.build({ root: app, base: './', configFile: false, logLevel: 'warn', build: { outDir: join(out, 'vite') } }),
@@ -95,13 +98,10 @@ const builders: Record<string, () => Promise<unknown>> = {
     });
   },
   async esbuild() {
-    const outfile = join(site('esbuild'), 'main.js');
-    copyFiles(join(out, 'esbuild'));
-    const { warnings } = await esbuild.build({
-      ...{ absWorkingDir: app, entryPoints: ['main.js'], outfile, bundle: true, format: 'esm', logLevel: 'silent' },
-    });
-    expect(warnings).toEqual([]);
+    copyFiles(site('esbuild'));
+    await runEsbuild('main.js', join(out, 'esbuild/main.js'));
   },
+  'inline with esbuild': () => runEsbuild('inline.js', join(site('inline with esbuild'), 'main.js')),
   async rollup() {
     const dir = site('rollup');
     copyFiles(dir);
@@ -121,27 +121,45 @@ const builders: Record<string, () => Promise<unknown>> = {
       '<script src="./lanewise.min.js"></script><script src="./main.js"></script>',
     );
     cpSync(join(dist, 'lanewise.min.js'), join(folder, 'lanewise.min.js'));
-    writeFileSync(join(folder, 'main.js'), `const lw = lanewise;\nconst { createTrainer } = lanewise;\n${body}`);
+    writeFileSync(join(folder, 'main.js'), `const lw = lanewise;\nconst { createTrainer } = lanewise;\n${lines(true)}`);
   },
 };
 
-/** Everything in one script, so on one thread. */
-const oneFile = ['lanewise.min.js'];
+async function runEsbuild(entry: string, outfile: string): Promise<void> {
+  const { warnings } = await esbuild.build({
+    ...{ absWorkingDir: app, entryPoints: [entry], outfile, bundle: true, format: 'esm', logLevel: 'silent' },
+  });
+  expect(warnings).toEqual([]);
+}
 
-describe.runIf(findChromium() !== undefined)('in Chromium', () => {
+/** Everything in one script, so on one thread. */
+const oneFile = ['lanewise.min.js', 'inline with esbuild'];
+const firefoxPath = findFirefox();
+if (firefoxPath === undefined) {
+  const line = '!'.repeat(100);
+  const text =
+    '!!  NO FIREFOX FOUND: THE PACKAGE IS NOT TRIED IN IT. Install one, or name its executable in FIREFOX_PATH.';
+  console.warn([line, text, line].join('\n'));
+}
+
+describe.runIf(findChromium() !== undefined)('in pages', () => {
   let browser: Browser;
+  let firefox: Firefox | undefined;
 
   beforeAll(async () => {
     await installPacked(app);
     writeFileSync(join(app, 'package.json'), '{ "type": "module" }\n');
-    writeFileSync(join(app, 'main.js'), imports + body);
+    writeFileSync(join(app, 'main.js'), imports + lines(true));
+    writeFileSync(join(app, 'inline.js'), `import * as lw from 'lanewise/inline';\n${lines(false)}`);
     writeFileSync(join(app, 'index.html'), page('<script type="module" src="./main.js"></script>'));
     mkdirSync(join(app, 'public'));
     cpSync(icon, join(app, 'public/icon.svg'));
     browser = (await startChromium()) as Browser;
+    if (firefoxPath) firefox = await launch({ browser: 'firefox', executablePath: firefoxPath, headless: true });
   });
   afterAll(async () => {
     await browser?.close();
+    await firefox?.close();
     rmSync(app, { recursive: true, force: true });
   });
 
@@ -159,28 +177,53 @@ describe.runIf(findChromium() !== undefined)('in Chromium', () => {
     return { report, faults };
   }
 
-  async function expectTraining(url: string, isolated: boolean, threads: boolean): Promise<number[]> {
-    const { report, faults } = await visit(url);
-    expect(report.error).toBeUndefined();
-    expect(faults).toEqual([]);
-    expect(report.losses.length).toBe(5);
-    expect(report.workerLosses, 'the numbers of the main thread').toEqual(report.losses);
-    for (const info of [report.main, report.worker]) {
-      expect(info.build).toBe('simd');
-      expect(info.threads).toBe(isolated && threads ? 2 : 1);
-      const why = threads ? (isolated ? '2 threads as asked' : 'the page is not cross-origin isolated') : 'one file';
-      expect(info.reason).toContain(why);
-    }
-    return report.losses;
+  async function visitInFirefox(url: string): ReturnType<typeof visit> {
+    const faults: string[] = [];
+    const tab = await (firefox as Firefox).newPage();
+    tab.on('pageerror', (error) => faults.push(String(error)));
+    tab.on('console', (message) => {
+      if (message.type() === 'error') faults.push(message.text());
+    });
+    await tab.goto(url);
+    const report = await tab.evaluate(() => (globalThis as unknown as { report: Promise<Report> }).report);
+    await tab.close();
+    return { report, faults };
   }
 
-  test.each(Object.entries(builders))('%s', async (name, build) => {
+  /** The numbers of all: those of the first. */
+  let seen: number[] | undefined;
+
+  function expectTraining(
+    { report, faults }: Awaited<ReturnType<typeof visit>>,
+    isolated: boolean,
+    name: string,
+  ): void {
+    expect(report.error).toBeUndefined();
+    expect(faults).toEqual([]);
+    const threads = !oneFile.includes(name);
+    const why = threads ? (isolated ? '2 threads as asked' : 'the page is not cross-origin isolated') : 'one file';
+    expect(report.infos.length).toBe(name.startsWith('inline') ? 1 : 2);
+    for (const info of report.infos) {
+      expect(info.build).toBe('simd');
+      expect(info.threads).toBe(isolated && threads ? 2 : 1);
+      expect(info.reason).toContain(why);
+    }
+    for (const losses of report.losses) {
+      expect(losses.length).toBe(5);
+      seen ??= losses;
+      expect(losses).toEqual(seen);
+    }
+  }
+
+  test.each(Object.entries(builders))('%s', { timeout: 180_000 }, async (name, build) => {
     await build();
     for (const isolated of [true, false]) {
       const headers = { ...policy, ...(isolated ? isolation : {}) };
       const server = await serve({ headers, served: { '/site/': join(out, name) } });
       try {
-        await expectTraining(`${server.url}/site/`, isolated, !oneFile.includes(name));
+        const url = `${server.url}/site/`;
+        expectTraining(await visit(url), isolated, name);
+        if (firefox && isolated) expectTraining(await visitInFirefox(url), isolated, name);
       } finally {
         await server.close();
       }
@@ -196,7 +239,7 @@ describe.runIf(findChromium() !== undefined)('in Chromium', () => {
       });
       try {
         await server.listen();
-        await expectTraining(server.resolvedUrls?.local[0] as string, isolated, true);
+        expectTraining(await visit(server.resolvedUrls?.local[0] as string), isolated, 'vite');
       } finally {
         await server.close();
       }
