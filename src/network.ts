@@ -16,6 +16,7 @@ import {
 } from './errors.js';
 import * as imageKernels from './imageKernels.js';
 import * as kernels from './kernels.js';
+import { AffineGradient } from './layers/affine.js';
 import { softmaxLoss, svmLoss } from './layers/losses.js';
 import { Plan, persistent, scope } from './memory.js';
 import { random as defaultStream, drawWeights, type RandomSource } from './random.js';
@@ -44,8 +45,16 @@ export interface Parameter {
   /** Whether model.reg applies. */
   readonly regularised: boolean;
   /** Of the last backward pass. Belongs to the plan. */
-  gradient: Tensor | undefined;
+  gradient: Tensor | AffineGradient | undefined;
+  /** Its gradient is wanted as the product that it is, where it is one: see lossAndGradients. */
+  deferred: boolean;
 }
+
+/**
+ * Weights of this many numbers are updated while their gradient is computed, if Solver allows it: they and the rule's state
+ * come from main memory, and a gradient written there and read again costs time. Fewer stay in the caches.
+ */
+const DEFERRED_SIZE = 2 ** 18;
 
 /** How a parameter starts: standard normals times `normal`, or all elements `fill`. */
 export type Start = { normal: number } | { fill: number };
@@ -216,7 +225,7 @@ class Construction implements Builder {
     } else {
       drawWeights(value, start.normal, this.random());
     }
-    const made = { name, value, regularised: letter === 'W', gradient: undefined };
+    const made = { name, value, regularised: letter === 'W', gradient: undefined, deferred: false };
     this.parameters.push(made);
     return made;
   }
@@ -266,6 +275,11 @@ export interface NetworkOptions {
 /** What Network takes of its options; models add their own. */
 export const NETWORK_OPTIONS = ['inputDim', 'loss', 'reg', 'dtype', 'random', 'labelSmoothing', 'delta'] as const;
 
+export interface LossAndGradients<Gradient> {
+  loss: number;
+  gradients: Readonly<Record<string, Gradient>>;
+}
+
 /** Values for a parameter: a tensor of its shape and type, nested arrays of its shape, or as many numbers in a typed array. */
 export type ParameterValue = Tensor | Nested | TypedArray;
 
@@ -298,7 +312,7 @@ export class Network {
   readonly #batches = new Plan();
   readonly #predictions = new Plan();
   /** Of the last lossAndGradients. */
-  readonly #gradients: Record<string, Tensor> = {};
+  readonly #gradients: Record<string, Tensor | AffineGradient> = {};
   #reg = 0;
 
   constructor(layers: readonly Layer[], options: NetworkOptions) {
@@ -419,16 +433,22 @@ export class Network {
   /**
    * Internal, for training: as loss(X, y), but the gradients belong to the network and last until the next call. Once it
    * has run for a batch size, it allocates nothing.
+   *
+   * @param defer leave gradients of large affine weights as products; an update rule of lanewise takes them so
    */
-  lossAndGradients(X: Tensor, y: Indices): { loss: number; gradients: Readonly<Record<string, Tensor>> } {
+  lossAndGradients(X: Tensor, y: Indices, defer?: false): LossAndGradients<Tensor>;
+  lossAndGradients(X: Tensor, y: Indices, defer: boolean): LossAndGradients<Tensor | AffineGradient>;
+  lossAndGradients(X: Tensor, y: Indices, defer = false): LossAndGradients<Tensor | AffineGradient> {
     const x = this.#input('loss', X);
-    const loss = this.#plan.run(`train ${x.shape[0]}`, () => {
+    for (const p of this.#built.parameters) p.deferred = defer && p.value.size >= DEFERRED_SIZE;
+    const loss = this.#plan.run(`train ${x.shape[0]}${defer ? ' deferred' : ''}`, () => {
       const scores = this.#root.forward(x, 'train');
       const [data, dscores] = this.#lossOf(scores, y);
       this.#root.backward(dscores, false);
       return data + this.#regularise();
     });
-    for (const { name, gradient } of this.#built.parameters) this.#gradients[name] = gradient as Tensor;
+    for (const { name, gradient } of this.#built.parameters)
+      this.#gradients[name] = gradient as Tensor | AffineGradient;
     return { loss, gradients: this.#gradients };
   }
 
@@ -526,7 +546,9 @@ export class Network {
     for (const { value, gradient, regularised } of this.#built.parameters) {
       if (!regularised) continue;
       const partials = empty([kernels.decayPartials(value)], 'float64');
-      squares += kernels.decay(gradient, value, this.#reg, partials);
+      const deferred = gradient instanceof AffineGradient;
+      if (deferred) gradient.reg = this.#reg;
+      squares += kernels.decay(deferred ? undefined : gradient, value, this.#reg, partials);
       partials.dispose();
     }
     return 0.5 * this.#reg * squares;

@@ -17,7 +17,7 @@ import { formatFixed } from './format.js';
 import * as kernels from './kernels.js';
 import { Plan, persistent, scope } from './memory.js';
 import { Network } from './network.js';
-import { findUpdateRule } from './optim.js';
+import { findUpdateRule, type Gradient } from './optim.js';
 import { random as defaultStream, type RandomSource, RandomState, type StreamState } from './random.js';
 import { nodeModule, pause } from './runtime/host.js';
 import { type Shape, sameShape, sizeOf } from './shape.js';
@@ -357,7 +357,7 @@ export class Solver {
       kernels.gather(y, this.#train.y, rows);
       return y;
     });
-    const found = this.#learner.lossAndGradients(batch, labels);
+    const found = this.#learner.lossAndGradients(batch, labels, this.#defers());
     const { loss } = found;
     if (!Number.isFinite(loss)) this.#fail('the loss', loss);
     for (const name in this.optimConfigs) {
@@ -378,13 +378,20 @@ export class Solver {
     return { loss, gradientNorm, examples: rows.size, configs };
   }
 
+  /** Whether an update rule may compute the gradients of large weights itself: not if anything else is to read them. */
+  #defers(): boolean {
+    const { rule, clipNorm } = this.#settings;
+    return rule.name !== undefined && clipNorm === undefined;
+  }
+
   /** The gradients and their norm; scaled if that exceeds clipNorm: in place if they are a Network's, else copies. */
-  #clipped(gradients: Readonly<Record<string, Tensor>>): {
+  #clipped(found: Readonly<Record<string, Gradient>>): {
     gradientNorm: number | undefined;
-    gradients: Readonly<Record<string, Tensor>>;
+    gradients: Readonly<Record<string, Gradient>>;
   } {
     const { clipNorm } = this.#settings;
-    if (clipNorm === undefined) return { gradientNorm: undefined, gradients };
+    if (clipNorm === undefined) return { gradientNorm: undefined, gradients: found };
+    const gradients = found as Readonly<Record<string, Tensor>>;
     const names = Object.keys(this.optimConfigs);
     const own = !(this.model instanceof Network);
     for (const name of own ? names : []) checkFloat('Solver', `the gradient of ${name}`, gradients[name]);
@@ -463,7 +470,7 @@ export class Solver {
     throw new ShapeError({ where: 'Solver', argument: 'the result of augment', rule, value: describe(changed) });
   }
 
-  #update(name: string, w: Tensor, dw: Tensor, factor: number): void {
+  #update(name: string, w: Tensor, dw: Gradient, factor: number): void {
     const config = this.optimConfigs[name];
     if (this.#rate !== undefined) config.learningRate = this.#rate * factor;
     const { rule: chosen } = this.#settings;

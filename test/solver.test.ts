@@ -39,6 +39,43 @@ const frozen = (model: lw.Network) =>
 
 const quiet = { verbose: false } as const;
 
+describe('gradients that the update rule computes itself', () => {
+  // Two layers are large enough, one takes two blocks of summation; the last rows and columns are ragged.
+  const D = 530;
+  const make = (dtype: 'float32' | 'float64', batchSize: number) => {
+    const random = new lw.RandomState(3);
+    const XTrain = random.randn(batchSize + 5, D, { dtype });
+    const yTrain = random.randint(0, 10, [batchSize + 5]);
+    const model = new lw.FullyConnectedNet([501, 530], { inputDim: D, reg: 1e-2, dtype, random });
+    return { model, random, data: { XTrain, yTrain, XVal: XTrain.rows(0, 5), yVal: yTrain.rows(0, 5) } };
+  };
+
+  test.each(['sgd', 'sgdMomentum', 'rmsprop', 'adagrad', 'adam', 'adamw'] as const)(
+    '%s: the same bits',
+    async (rule) => {
+      for (const [dtype, batchSize] of [
+        ['float32', 290],
+        ['float64', 7],
+      ] as const) {
+        const results = [];
+        // With a norm to watch, gradients are computed one and all before the rule sees them.
+        for (const clipNorm of [undefined, 1e30]) {
+          const { model, random, data } = make(dtype, batchSize);
+          const options = { updateRule: rule, optimConfig: { learningRate: 1e-4 }, batchSize, numEpochs: 2, random };
+          const solver = new lw.Solver(model, data, { ...quiet, ...options, clipNorm });
+          await solver.train();
+          results.push({ loss: [...solver.lossHistory], state: frozen(model) });
+          solver.dispose();
+          model.dispose();
+        }
+        const [alone, before] = results;
+        expect(alone.loss).toEqual(before.loss);
+        for (const name in alone.state) expect(firstDifference(alone.state[name], before.state[name]), name).toBe(-1);
+      }
+    },
+  );
+});
+
 describe('a run', () => {
   test('draws, updates, decays, checks and prints as the notebooks do', async () => {
     const data = clouds(50, 24, 'float64');
