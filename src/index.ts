@@ -211,6 +211,7 @@ export {
   type StreamState,
 } from './random.js';
 export type { Build, InitOptions } from './runtime/index.js';
+export { readSafetensors, safetensorsMetadata, writeSafetensors } from './safetensors.js';
 export type { TrainableModel } from './solver/learner.js';
 export type { ExampleSource, ResumeOptions, SolverData, SolverOptions } from './solver/options.js';
 export type { Schedule, ScheduleName, ScheduleOptions, TrainingProgress } from './solver/schedules.js';

@@ -22,6 +22,7 @@ const order = [
   'optim',
   'gradientCheck',
   'timing',
+  'safetensors',
   'checkpoint',
   'augment',
   'summary',
