@@ -100,6 +100,8 @@ export function decayF32(dw: usize, partial: usize, w: usize, reg: f64, n: i32, 
 export function decayF64(dw: usize, partial: usize, w: usize, reg: f64, n: i32, begin: i32, end: i32): void { reduce.decay<f64>(dw, partial, w, reg, n, begin, end); }
 export function squaresF32(partial: usize, x: usize, n: i32, begin: i32, end: i32): void { reduce.squares<f32>(partial, x, n, begin, end); }
 export function squaresF64(partial: usize, x: usize, n: i32, begin: i32, end: i32): void { reduce.squares<f64>(partial, x, n, begin, end); }
+export function vanishingF32(partial: usize, x: usize, n: i32, begin: i32, end: i32): void { reduce.vanishing<f32>(partial, x, n, begin, end); }
+export function vanishingF64(partial: usize, x: usize, n: i32, begin: i32, end: i32): void { reduce.vanishing<f64>(partial, x, n, begin, end); }
 export function reduceI32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<i32, i32>(y, x, op, factor, n, inner, begin, end); }
 export function argmaxI32(y: usize, x: usize, sign: i32, n: i32, inner: i32, begin: i32, end: i32): void { reduce.argmax<i32>(y, x, sign, n, inner, begin, end); }
 

@@ -333,6 +333,22 @@ export function norm(operands: readonly Operand[]): number {
   return Math.sqrt(call('sumF64', '', partials, chunks));
 }
 
+/** Whether all elements of all operands are finite. One pass over the memory. */
+export function finite(operands: readonly Operand[]): boolean {
+  let chunks = 0;
+  for (const x of operands) chunks += Math.ceil(x.size / CHUNK);
+  if (chunks === 0) return true;
+  const partials = heap().scratch('squares', 8 * chunks);
+  let at = partials;
+  for (const x of operands) {
+    const count = Math.ceil(x.size / CHUNK);
+    // A third of the work of `squares`.
+    launch('vanishing', x, count, 1, x.size / 3, at, x, x.size);
+    at += 8 * count;
+  }
+  return call('sumF64', '', partials, chunks) === 0;
+}
+
 /** Sum of the first n elements of a float64 operand, in order. */
 export function sumF64(x: Operand, n: number = x.size): number {
   return call('sumF64', '', x, n);

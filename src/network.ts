@@ -3,6 +3,7 @@
  * and all gradients. What the layers are is not known here; models/layers.ts has them.
  */
 import { checkFlag, imageWidth } from './augment.js';
+import { readModel, writeCheckpoint } from './checkpoint.js';
 import {
   checkChoice,
   checkNumber,
@@ -13,6 +14,7 @@ import {
   nearest,
   OptionError,
   ShapeError,
+  within,
 } from './errors.js';
 import * as imageKernels from './imageKernels.js';
 import * as kernels from './kernels.js';
@@ -518,6 +520,57 @@ export class Network {
     for (const [name, value] of Object.entries(values)) write(tensors[name], value);
   }
 
+  /** Parameters and running averages as the bytes of a safetensors file, under their names. */
+  save(): Uint8Array<ArrayBuffer> {
+    return writeCheckpoint('save', 'model', {}, new Map(Object.entries(this.#built.tensors)));
+  }
+
+  /**
+   * Takes parameters and running averages from what save() returned, or from any safetensors file with these names, shapes
+   * and types.
+   *
+   * @param bytes of the whole file
+   * @param options file: its name, for messages
+   * @throws DataError for other bytes, ShapeError, DTypeError or OptionError for those of another model; nothing changes then
+   */
+  load(bytes: Uint8Array, options: { file?: string } = {}): void {
+    const where = 'load';
+    checkOptions(where, options, ['file']);
+    const arrays = readModel(where, bytes, options.file ?? 'model');
+    scope(() => {
+      const values = [...arrays].map(
+        ([name, { data, shape, dtype }]) => [name, tensor(data, { shape, dtype })] as const,
+      );
+      within(where, () => this.loadState(Object.fromEntries(values)));
+    });
+  }
+
+  /** Internal, for messages: the layer that a parameter belongs to, 'layer 2, residual > conv'. */
+  layerOf(name: string): string | undefined {
+    const path = pathTo(this.#root.parts ?? [], name);
+    return path && `layer ${path[0]}, ${path[1]}`;
+  }
+
+  /** Internal, for messages: the first layer whose output for X is not finite, in test mode. */
+  unstableLayer(X: Tensor): string | undefined {
+    const plan = new Plan();
+    try {
+      return plan.run('', () => {
+        const x = this.#input('loss', X);
+        let h = x;
+        for (const [i, { name, stage }] of (this.#root.parts ?? []).entries()) {
+          const y = stage.forward(h, 'test');
+          if (y.block !== h.block && h.block !== x.block) h.dispose();
+          if (!kernels.finite([y])) return `layer ${i + 1}, ${name}`;
+          h = y;
+        }
+        return undefined;
+      });
+    } finally {
+      plan.dispose();
+    }
+  }
+
   /**
    * Prints a table of the layers, with the shape of an example behind each, parameters, floating-point operations of the
    * products in one example's forward pass (a multiplication and an addition count two; a training step takes about three
@@ -605,6 +658,16 @@ export class Network {
     const rule = near === name ? `${name} cannot be removed or redefined` : `unknown parameter '${name}'`;
     throw new OptionError({ where, rule, hint });
   }
+}
+
+/** Number of the layer among its own, and names from there on. */
+function pathTo(parts: readonly Part[], parameter: string): [number, string] | undefined {
+  for (const [i, { name, stage, parameters }] of parts.entries()) {
+    if (!parameters.some((p) => p.name === parameter)) continue;
+    const inner = pathTo(stage.parts ?? [], parameter);
+    return [i + 1, inner ? `${name} > ${inner[1]}` : name];
+  }
+  return undefined;
 }
 
 function checkFloatType(where: string, dtype: unknown): FloatDType {

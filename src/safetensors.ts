@@ -25,8 +25,6 @@ export interface StoredArray {
 export interface StoredArrays {
   readonly arrays: ReadonlyMap<string, StoredArray>;
   readonly metadata: ReadonlyMap<string, string>;
-  /** First byte of the data. */
-  readonly start: number;
 }
 
 const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array } as const;
@@ -116,7 +114,7 @@ export function safetensorsMetadata(bytes: Uint8Array, options: { file?: string 
   return Object.fromEntries(parse(where, options.file ?? 'safetensors', bytes).metadata);
 }
 
-/** Larger elements come first, so that every array lies at a multiple of its element. */
+/** The metadata come first; then larger elements before smaller ones, so that every array lies at a multiple of its element. */
 export function encode(
   where: string,
   arrays: ReadonlyMap<string, StoredArray>,
@@ -129,8 +127,8 @@ export function encode(
     length += data.byteLength;
     return [name, { dtype: OWN[dtype], shape, data_offsets: [begin, length] }] as const;
   });
-  const texts = Object.keys(metadata).length > 0 ? [[METADATA, metadata] as const] : [];
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries([...texts, ...entries])));
+  const first = Object.keys(metadata).length > 0 ? [[METADATA, metadata] as const] : [];
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries([...first, ...entries])));
   const header = Math.ceil(json.length / 8) * 8;
   if (header > MOST_HEADER) {
     const rule = `names and metadata of at most ${MOST_HEADER} bytes`;
@@ -140,10 +138,9 @@ export function encode(
   new DataView(bytes.buffer).setUint32(0, header, true);
   bytes.set(json, PREAMBLE);
   bytes.fill(0x20, PREAMBLE + json.length, PREAMBLE + header);
-  let at = PREAMBLE + header;
-  for (const [, { data }] of sorted) {
+  for (const [i, [, { data }]] of sorted.entries()) {
+    const at = PREAMBLE + header + entries[i][1].data_offsets[0];
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
-    at += data.byteLength;
   }
   return bytes;
 }
@@ -173,7 +170,7 @@ export function decode(where: string, file: string, bytes: Uint8Array): StoredAr
     }
     arrays.set(name, { dtype, shape, data });
   }
-  return { arrays, metadata, start };
+  return { arrays, metadata };
 }
 
 /** The place of an array: its bytes from the first of the data on. at: where the header says so. */
