@@ -36,6 +36,19 @@ export {
 export { initTwoLayerModel, type TwoLayerModel, twoLayerNet } from './classifiers/twoLayerModel.js';
 // data
 export {
+  type ArrayOptions,
+  loadMnist,
+  type Mnist,
+  type MnistOptions,
+  type NpzOptions,
+  readIdx,
+  readNpy,
+  readNpz,
+  type WriteNpzOptions,
+  writeNpy,
+  writeNpz,
+} from './data/arrays.js';
+export {
   type Cifar10,
   type Cifar10Data,
   type Cifar10DataOptions,
@@ -43,7 +56,7 @@ export {
   type LoadOptions,
   loadCifar10,
 } from './data/cifar10.js';
-export type { DataSource, Progress } from './data/sources.js';
+export type { DataSource, FileSource, Progress, ReadOptions } from './data/sources.js';
 export { type SyntheticImages, type SyntheticOptions, syntheticImages } from './data/synthetic.js';
 export { type Info, info, init, type Support, support } from './engine.js';
 export * from './errors.js';

@@ -106,7 +106,7 @@ describe('the lock file', () => {
 });
 
 /** What each file of the library imports: the readers of data, on demand, and they its errors. */
-const beside = { 'dist/index.js': ['./batches.js'], 'dist/batches.js': ['./index.js'], 'dist/thread.js': [] };
+const beside = { 'dist/index.js': ['./readers.js'], 'dist/readers.js': ['./index.js'], 'dist/thread.js': [] };
 
 describe.each(Object.entries(beside))('%s', (path, neighbours) => {
   const text = read(path).toString();
