@@ -80,7 +80,7 @@ test('values are described briefly', () => {
     [[], '[]'],
     [[1, 'a', [2]], "[1, 'a', [2]]"],
     [[1, 2, 3, 4, 5, 6, 7], '[1, 2, 3, 4, 5, 6, … 7 items]'],
-    [[[[[1, 2], 3]]], '[[[2 items]]]'],
+    [[[[[1, 2], 3]]], '[[[2 items, 3]]]'],
     [JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`), '[[[1 items]]]'],
     [new Float32Array(5), 'Float32Array(5)'],
     [new DataView(new ArrayBuffer(8)), 'DataView'],
