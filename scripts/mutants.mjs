@@ -1,29 +1,34 @@
 // Small ways to break lanewise, for scripts/mutate.mjs: what stands in a file, what is put there, and the tests that should
 // notice first. Each text stands in its file once, or `nth` says which place is meant.
 
-/** Tests that look closest at a file, by the beginning of its path. */
+/** Tests that look closest at a file, by the beginning of its path; they run one after the other. */
 export const nearest = {
   'assembly/augment.ts': ['test/augment.test.ts'],
   'assembly/conv.ts': ['test/conv.test.ts', 'test/table.test.ts'],
   'assembly/data.ts': ['test/data/cifar10.test.ts'],
   'assembly/distance.ts': ['test/classifiers/kNearestNeighbor.test.ts'],
-  'assembly/elementwise.ts': ['test/arithmetic.test.ts', 'test/table.test.ts', 'test/tensor.test.ts'],
+  'assembly/elementwise.ts': [
+    'test/arithmetic.test.ts',
+    'test/tensor.test.ts',
+    'test/layers.test.ts',
+    'test/table.test.ts',
+  ],
   'assembly/features.ts': ['test/features.test.ts'],
   'assembly/gemm.ts': ['test/gemm.test.ts'],
-  'assembly/lanes.ts': ['test/gemm.test.ts', 'test/table.test.ts', 'test/tensor.test.ts'],
+  'assembly/lanes.ts': ['test/gemm.test.ts', 'test/optim.test.ts', 'test/table.test.ts'],
   'assembly/linear.ts': ['test/classifiers/linearClassifier.test.ts'],
   'assembly/loss.ts': ['test/layers.test.ts', 'test/table.test.ts'],
   'assembly/math.ts': ['test/math.test.ts'],
-  'assembly/norm.ts': ['test/table.test.ts', 'test/layers.test.ts'],
+  'assembly/norm.ts': ['test/layers.test.ts', 'test/table.test.ts'],
   'assembly/optim.ts': ['test/optim.test.ts'],
   'assembly/pool.ts': ['test/conv.test.ts', 'test/table.test.ts'],
   'assembly/random.ts': ['test/random.test.ts'],
-  'assembly/reduce.ts': ['test/tensor.test.ts', 'test/table.test.ts', 'test/network.test.ts', 'test/solver.test.ts'],
-  'assembly/spatial.ts': ['test/table.test.ts', 'test/models/imageLayers.test.ts'],
+  'assembly/reduce.ts': ['test/tensor.test.ts', 'test/network.test.ts', 'test/solver.test.ts', 'test/table.test.ts'],
+  'assembly/spatial.ts': ['test/models/imageLayers.test.ts', 'test/table.test.ts'],
   'assembly/thin.ts': ['test/gemm.test.ts', 'test/classifiers/linearClassifier.test.ts'],
   'assembly/winograd.ts': ['test/conv.test.ts'],
   'src/data/': ['test/data/arrays.test.ts', 'test/data/cifar10.test.ts'],
-  'src/layers/': ['test/table.test.ts', 'test/layers.test.ts', 'test/conv.test.ts'],
+  'src/layers/': ['test/layers.test.ts', 'test/conv.test.ts', 'test/table.test.ts'],
   'src/memory.ts': ['test/memory.test.ts'],
   'src/models/': [
     'test/models/convNet.test.ts',

@@ -112,8 +112,8 @@ export class DataError extends LanewiseError {
     hint?: string;
   }) {
     const { where, file, offset, expected, found, hint } = parts;
-    const rule = `${file}: expected ${expected}${offset === undefined ? '' : ` at byte ${offset}`}`;
-    super({ where, rule, value: found, hint });
+    const rule = `${oneLine(file)}: expected ${oneLine(expected)}${offset === undefined ? '' : ` at byte ${offset}`}`;
+    super({ where, rule, value: found === undefined ? undefined : oneLine(found), hint });
     this.file = file;
     this.offset = offset ?? 0;
     this.expected = expected;
@@ -151,7 +151,11 @@ export function within<T>(where: string, act: () => T): T {
   }
 }
 
-const escaped = (c: string) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`;
+/** Text out of a file, fit for a message: short, and nothing in it that ends a line or steers a terminal. */
+function oneLine(text: string): string {
+  const short = text.length > 300 ? `${text.slice(0, 299)}…` : text;
+  return short.replace(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
 
 /** Lists within lists that are still shown. */
 const DEEPEST = 3;
@@ -159,8 +163,7 @@ const DEEPEST = 3;
 /** Short text of any value for an error message, in one line. depth: of lists around it. */
 export function describe(value: unknown, depth = 0): string {
   if (typeof value === 'string') {
-    const line = value.slice(0, 61).replace(/[\p{Cc}\u2028\u2029]/gu, escaped);
-    return value.length > 60 ? `'${line.slice(0, 57)}...'` : `'${line}'`;
+    return value.length > 60 ? `'${oneLine(value.slice(0, 57))}...'` : `'${oneLine(value)}'`;
   }
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (Array.isArray(value)) {

@@ -105,7 +105,7 @@ const padding = (size: number) => (BLOCK - (size % BLOCK)) % BLOCK;
 function parseHeader(block: Uint8Array): Header | undefined {
   if (block.length < BLOCK) return undefined;
   let sum = 8 * 32;
-  for (const [i, byte] of block.entries()) if (i < 148 || i >= 156) sum += byte;
+  for (let i = 0; i < BLOCK; i++) if (i < 148 || i >= 156) sum += block[i] as number;
   if (numeric(block.subarray(148, 156)) !== sum) return undefined;
   const prefix = text(block.subarray(257, 263)) === 'ustar' ? text(block.subarray(345, 500)) : '';
   const name = text(block.subarray(0, 100));

@@ -4,7 +4,7 @@
  *
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
-import { DataError, formatShape } from '../errors.js';
+import { DataError, describe, formatShape } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import {
   type FileArray,
@@ -112,7 +112,7 @@ function parseHeader(text: string, refuse: Refuse): Header {
     sign(':');
     const value = next();
     if (key.text === 'descr' && type === undefined)
-      type = typeOf(value.text, () => refuse(from, 'a type of numbers', value.text));
+      type = typeOf(value.text, () => refuse(from, 'a type of numbers', describe(value.text)));
     else if (key.text === 'fortran_order' && fortranOrder === undefined && value.truth !== undefined)
       fortranOrder = value.truth;
     else if (key.text === 'shape' && shape === undefined && value.sign === '(') shape = shapeOf(from);

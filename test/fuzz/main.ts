@@ -11,7 +11,7 @@ const HELP = `usage: npm run fuzz -- [options]
   --cases N        of each parser, default 10000
   --minutes M      of each parser, at most
   --seed N         default 1; the same seed makes the same cases
-  --case N         only this case, with the whole error
+  --case N         only this case, and what comes of it
   --file FILE      only this input
 
 Inputs that fail are written to out/fuzz/. Exit code 1: something failed.`;
@@ -138,6 +138,7 @@ async function main(): Promise<void> {
       : await inputOf(target, await target.corpus(), wordsOf(target), number(values.seed, seed), Number(values.case));
     await check(target, input);
     console.log(input.length, 'bytes', await check(target, input));
+    await Promise.resolve(target.parse(input)).then(console.log);
     return;
   }
   for (const name of names) {
