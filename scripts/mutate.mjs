@@ -15,8 +15,8 @@ import { mutants, nearest } from './mutants.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const work = join(root, 'out', 'mutants');
 const WASM = 'dist/lanewise.simd.wasm';
-/** What the kernels are when nothing is broken. */
-const SOUND = 'dist/sound.wasm';
+/** dist/ when nothing is broken. */
+const SOUND = 'sound';
 /** One test file that runs longer is taken for endless. */
 const PATIENCE_MS = 180_000;
 /** The suites in Node, on one thread: nothing of a browser is even looked for. */
@@ -123,8 +123,7 @@ async function judge(mutant) {
     return outcome.passed ? { killed: false } : { killed: true, by: `${killer(outcome)} (of all tests)` };
   } finally {
     writeFileSync(place, sound);
-    if (isKernel) cpSync(join(work, SOUND), join(work, WASM));
-    else for (const name of ['index.js', 'readers.js']) cpSync(join(root, 'dist', name), join(work, 'dist', name));
+    cpSync(join(work, SOUND), join(work, 'dist'), { recursive: true });
   }
 }
 
@@ -145,10 +144,11 @@ if (!existsSync(join(root, WASM))) throw new Error('dist/ is not built: npm run 
 for (const { mutant } of wanted) broken(readFileSync(join(root, mutant[0]), 'utf8'), mutant);
 copy();
 await buildKernels();
-cpSync(join(work, WASM), join(work, SOUND));
+await buildLibrary();
+cpSync(join(work, 'dist'), join(work, SOUND), { recursive: true });
 const near = [...new Set(wanted.flatMap(({ mutant: [file] }) => testsOf(file)))];
 const sound = pass(near);
-if (!sound.passed) throw new Error(`the tests fail without a mutant: ${killer(sound)}`);
+if (!sound.passed) throw new Error(`the tests fail without a mutant:\n${sound.text}`);
 const start = performance.now();
 const survivors = [];
 let made = 0;

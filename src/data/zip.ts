@@ -4,6 +4,7 @@
  *
  * https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
  */
+import { crc32 } from '../crc32.js';
 import { DataError } from '../errors.js';
 import { type Chunks, collect, gunzip, joined, streamOf } from './streams.js';
 
@@ -185,15 +186,3 @@ function bytesOf(values: readonly number[], width: number): Uint8Array {
 }
 
 const hex32 = (sum: number) => sum.toString(16).padStart(8, '0');
-
-/** The sum of ISO 3309, a byte at a time. */
-export function crc32(bytes: Uint8Array): number {
-  table ??= Uint32Array.from({ length: 256 }, (_, n) => {
-    for (let bit = 0; bit < 8; bit++) n = n & 1 ? (n >>> 1) ^ 0xedb88320 : n >>> 1;
-    return n;
-  });
-  let sum = -1;
-  for (let i = 0; i < bytes.length; i++) sum = (sum >>> 8) ^ (table[(sum ^ (bytes[i] as number)) & 255] as number);
-  return ~sum >>> 0;
-}
-let table: Uint32Array | undefined;

@@ -18,6 +18,8 @@ Inputs that fail are written to out/fuzz/. Exit code 1: something failed.`;
 
 /** A case that lasts longer than this is given up. */
 const HANG_MS = 20_000;
+/** In the place of a case while the engine starts. */
+const STARTING = -1;
 interface Job {
   parser: string;
   seed: number;
@@ -64,7 +66,7 @@ async function run(parser: string, seed: number, cases: number, minutes: number)
     if (failures <= 20) console.log(`${parser}: case ${index}, ${input.length} bytes, ${file}\n  ${why}`);
   };
   for (let from = 0; from < cases && report === undefined; ) {
-    const current = new Int32Array(new SharedArrayBuffer(4)).fill(from);
+    const current = new Int32Array(new SharedArrayBuffer(4)).fill(STARTING);
     const job: Job = {
       parser,
       seed,
@@ -78,7 +80,7 @@ async function run(parser: string, seed: number, cases: number, minutes: number)
     const hung = await new Promise<boolean>((resolve, reject) => {
       const watch = setInterval(() => {
         const index = Atomics.load(current, 0);
-        if (index !== seen.index) seen = { index, since: performance.now() };
+        if (index !== seen.index || index === STARTING) seen = { index, since: performance.now() };
         else if (performance.now() - seen.since > HANG_MS) {
           clearInterval(watch);
           resolve(true);

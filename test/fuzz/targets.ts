@@ -431,9 +431,49 @@ function withHeader(header: string | Bytes, data: Uint8Array): Bytes {
 
 // ---- what was saved ---------------------------------------------------------------------------------------------------
 
+/** A checkpoint with changes in its header or its data, but the sum of what it is. */
+function resummed(dice: Dice, corpus: readonly Bytes[]): Bytes {
+  const bytes = dice.pick(corpus);
+  const start = '{"__metadata__":{"crc32":"';
+  const end = 8 + (bytes[0] as number) + 256 * (bytes[1] as number);
+  const header = text(bytes.subarray(8, end));
+  const rest = header.slice(start.length + 8);
+  const changed = dice.once(3)
+    ? changedContent(rest, dice)
+    : text(mutated(bytesOf(rest), dice, CHECKPOINT_WORDS.map(ascii), corpus));
+  const data = dice.once(3) ? mutated(bytes.subarray(end), dice, [], corpus) : bytes.subarray(end);
+  const made = withHeader(`${start}00000000${changed}`, data);
+  made.set(ascii(crc32(made).toString(16).padStart(8, '0')), 8 + start.length);
+  return made;
+}
+
+/** Another value here or there in what a checkpoint says, which is JSON as text in JSON. */
+function changedContent(rest: string, dice: Dice): string {
+  const begin = rest.indexOf('"lanewise":') + '"lanewise":'.length;
+  const end = rest.indexOf('}"', begin) + 2;
+  const content = JSON.parse(rest.slice(begin, end)) as string;
+  return (
+    rest.slice(0, begin) +
+    JSON.stringify(mutatedJson(content, dice, ['content', 'kind', 'options', 'epoch'])) +
+    rest.slice(end)
+  );
+}
+
+const CHECKPOINT_WORDS = [
+  ...SAFETENSORS_WORDS.slice(0, -1),
+  '\\"',
+  ':null',
+  ':-1',
+  ':1e308',
+  '"kind',
+  'solver',
+  'parameters/W1',
+];
+
 const classifier: Target = {
   name: 'classifier',
   words: SAFETENSORS_WORDS,
+  make: resummed,
   async corpus() {
     const X = lw.tensor([
       [1, 0],
@@ -465,6 +505,7 @@ let standing: ReturnType<typeof pair> | undefined;
 const checkpoint: Target = {
   name: 'checkpoint',
   words: SAFETENSORS_WORDS,
+  make: resummed,
   async corpus() {
     const solvers = (['sgd', 'adam'] as const).map((updateRule) => {
       const { model, data } = pair();
