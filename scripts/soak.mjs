@@ -8,7 +8,7 @@ import * as lw from '../dist/index.js';
 const { values } = parseArgs({ options: { steps: { type: 'string', default: '100000' } } });
 const steps = Number(values.steps);
 /** JavaScript's heap breathes by so much. */
-const SLACK = 2 ** 20;
+const SLACK = 2 ** 21;
 
 v8.setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc');
@@ -58,7 +58,7 @@ const start = performance.now();
 let first;
 let last;
 let done = 0;
-const marks = new Set(Array.from({ length: 11 }, (_, k) => Math.max(500, Math.round((k * steps) / 10))));
+const marks = new Set(Array.from({ length: 11 }, (_, k) => Math.max(2000, Math.round((k * steps) / 10))));
 for await (const event of solver.steps()) {
   if (event.type !== 'step' || !marks.has(++done)) continue;
   last = measure();
