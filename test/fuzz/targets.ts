@@ -468,6 +468,9 @@ const CHECKPOINT_WORDS = [
   '"kind',
   'solver',
   'parameters/W1',
+  '/toString',
+  '/__proto__',
+  '/constructor',
 ];
 
 const classifier: Target = {
