@@ -329,11 +329,7 @@ export const mutants = [
   ['src/network.ts', "kernels.binary(total, total, this.#scores(mirrored), 'add');", ''],
   ['src/network.ts', "const scores = this.#root.forward(x, 'train');", "const scores = this.#root.forward(x, 'test');"],
   ['src/optim.ts', 'config.t = t;', ''],
-  [
-    'src/optim.ts',
-    'const correction2 = 1 - power(beta2, t);',
-    'const correction2 = 1 - power(beta1, t);',
-  ],
+  ['src/optim.ts', 'const correction2 = 1 - power(beta2, t);', 'const correction2 = 1 - power(beta1, t);'],
   ['src/optim.ts', '1 - filled.learningRate * filled.weightDecay', '1 - filled.weightDecay'],
   [
     'src/optim.ts',
