@@ -35,19 +35,8 @@ export {
 } from './classifiers/neuralNet.js';
 export { initTwoLayerModel, type TwoLayerModel, twoLayerNet } from './classifiers/twoLayerModel.js';
 // data
-export {
-  type ArrayOptions,
-  loadMnist,
-  type Mnist,
-  type MnistOptions,
-  type NpzOptions,
-  readIdx,
-  readNpy,
-  readNpz,
-  type WriteNpzOptions,
-  writeNpy,
-  writeNpz,
-} from './data/arrays.js';
+export type { ArrayOptions, Mnist, MnistOptions, NpzOptions, WriteNpzOptions } from './data/arrayOptions.js';
+export { loadMnist, readIdx, readNpy, readNpz, writeNpy, writeNpz } from './data/arrays.js';
 export {
   type Cifar10,
   type Cifar10Data,

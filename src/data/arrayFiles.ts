@@ -10,7 +10,7 @@ import {
   ValueError,
 } from '../errors.js';
 import { getDefaultDType, Tensor } from '../tensor.js';
-import type { ArrayOptions, Mnist, NpzOptions, WriteNpzOptions } from './arrays.js';
+import type { ArrayOptions, Mnist, NpzOptions, WriteNpzOptions } from './arrayOptions.js';
 import { parseIdx } from './idx.js';
 import { npyBytes, parseNpy } from './npy.js';
 import { type FileArray, tensorOf } from './numbers.js';
