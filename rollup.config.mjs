@@ -1,5 +1,5 @@
 // Bundles src/ into dist/:
-//   batches.js reading CIFAR-10, which index.js loads when it is first asked for
+//   readers.js reading and writing files of data, which index.js loads when it is first asked for
 //   index.js   the library, for Node, browsers and bundlers alike: no imports at all
 //   thread.js  what a worker of the thread pool runs; a file of its own because strict pages allow no blob workers
 //   cli.js     the command, which imports ./index.js rather than a second copy of it; chunks that it imports are
@@ -178,12 +178,13 @@ export default ({ configPlain = false }) => {
   const minified = configPlain ? [] : [minifier(true)];
   return [
     bundle('index.ts', 'index', {
-      plugins: [external({ 'data/batches.js': './batches.js' }), ...minified],
+      plugins: [external({ 'data/readers.js': './readers.js' }), ...minified],
       output: { inlineDynamicImports: true, banner: notice },
     }),
-    // Loaded by index.js when data are read; it throws the errors of the library, so it takes them from there.
-    bundle('data/batches.ts', 'batches', {
-      plugins: [external({ 'errors.js': './index.js' }), ...minified],
+    // Loaded by index.js when data are read; it throws the errors of the library and makes its tensors, so it takes both
+    // from there.
+    bundle('data/readers.ts', 'readers', {
+      plugins: [external({ 'errors.js': './index.js', 'tensor.js': './index.js' }), ...minified],
       output: { inlineDynamicImports: true, banner: notice },
     }),
     // With no import or export of its own it would look like CommonJS to tools.

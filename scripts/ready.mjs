@@ -51,7 +51,7 @@ if (oldest([installed]) < newest(['package-lock.json'])) {
 }
 
 const { targets } = JSON.parse(readFileSync(join(root, 'asconfig.json'), 'utf8'));
-const bundles = ['dist/index.js', 'dist/batches.js', 'dist/thread.js', 'dist/cli.js'];
+const bundles = ['dist/index.js', 'dist/readers.js', 'dist/thread.js', 'dist/cli.js'];
 const parts = [
   {
     script: 'build:wasm',

@@ -88,6 +88,26 @@ test('the package installs nothing else and runs nothing when it is installed', 
   }
 });
 
+describe('the packages that build and test it', () => {
+  const { packages } = JSON.parse(read('package-lock.json').toString()) as {
+    packages: Record<string, { dev?: boolean; devOptional?: boolean; link?: boolean; version?: string }>;
+  };
+  const root = packages[''] as { devDependencies?: Record<string, string> };
+
+  test('are pinned to one version each, and the lock file agrees', () => {
+    const versions = manifest.devDependencies as Record<string, string>;
+    expect(Object.entries(versions).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+    expect(root.devDependencies).toEqual(versions);
+    for (const [name, version] of Object.entries(versions)) {
+      expect(packages[`node_modules/${name}`]?.version, name).toBe(version);
+    }
+  });
+  test('are all for development: whoever installs lanewise installs none of them', () => {
+    const others = Object.entries(packages).filter(([path, { dev, devOptional }]) => path && !dev && !devOptional);
+    expect(others.map(([path]) => path)).toEqual([]);
+  });
+});
+
 describe('the lock file', () => {
   type Entry = { resolved?: string; optionalDependencies?: Record<string, string> };
   const { packages: locked } = JSON.parse(read('package-lock.json').toString()) as { packages: Record<string, Entry> };
@@ -106,7 +126,7 @@ describe('the lock file', () => {
 });
 
 /** What each file of the library imports: the readers of data, on demand, and they its errors. */
-const beside = { 'dist/index.js': ['./batches.js'], 'dist/batches.js': ['./index.js'], 'dist/thread.js': [] };
+const beside = { 'dist/index.js': ['./readers.js'], 'dist/readers.js': ['./index.js'], 'dist/thread.js': [] };
 
 describe.each(Object.entries(beside))('%s', (path, neighbours) => {
   const text = read(path).toString();
