@@ -1,20 +1,20 @@
 // The lines of examples/GUIDE.md run as they stand, one after the other, and print what the text promises.
 import { execFile } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 test('the guide', async () => {
   const text = readFileSync(new URL('../../examples/GUIDE.md', import.meta.url), 'utf8');
   const lines = [...text.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code).join('\n');
-  // In the package's own folder 'lanewise' is the package.
-  const file = fileURLToPath(new URL('../../examples/.guide.mjs', import.meta.url));
-  writeFileSync(file, lines);
+  const folder = mkdtempSync(join(tmpdir(), 'lanewise-guide-'));
+  const file = join(folder, 'guide.mjs');
+  const built = (name: string) => JSON.stringify(new URL(`../../dist/${name}.js`, import.meta.url).href);
+  writeFileSync(file, lines.replace("'lanewise'", built('index')).replace("'lanewise/worker'", built('worker')));
   try {
     const { code, stdout, stderr } = await new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
-      execFile(process.execPath, [file], { cwd: root, timeout: 55_000 }, (error, stdout, stderr) => {
+      execFile(process.execPath, [file], { timeout: 55_000 }, (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : (error.code ?? error.signal), stdout, stderr });
       });
     });
@@ -27,6 +27,6 @@ test('the guide', async () => {
     expect(printed.slice(3, 6).map((line) => line.split(' ')[0])).toEqual(['0', '1', '2']);
     expect(printed[6], 'equal bits').toBe('true');
   } finally {
-    rmSync(file, { force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 });
