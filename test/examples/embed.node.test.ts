@@ -33,7 +33,7 @@ describe.runIf(findChromium() !== undefined)('pages in Chromium', () => {
     return visit;
   }
   const says = (page: Visit, text: RegExp) => {
-    return expect.poll(() => page.text('output'), { timeout: 40_000, interval: 20 }).toMatch(text);
+    return expect.poll(() => page.text('output'), { timeout: 80_000, interval: 20 }).toMatch(text);
   };
   const percent = (text: string) => Number.parseInt(/\d+(?= %)/.exec(text)?.[0] ?? '', 10);
 
@@ -53,7 +53,7 @@ describe.runIf(findChromium() !== undefined)('pages in Chromium', () => {
     await page.end();
   });
 
-  test('worker: to its end, and stopped', async () => {
+  test('worker: to its end, and stopped', { timeout: 180_000 }, async () => {
     const page = await visit('worker');
     await says(page, /^step \d+: loss \d/);
     await says(page, /^\d+ % right$/);
@@ -116,22 +116,26 @@ describe('scripts', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   const present = Object.entries(runtimes).filter(([, { command }]) => command !== undefined);
-  test.each(present)('%s trains, writes the model and predicts with it', async (name, { command, args }) => {
-    const file = join(folder, `${name}.model`);
-    const script = join(root, `examples/embed/${name}.js`);
-    const { stdout, code } = await new Promise<{ stdout: string; code: unknown }>((resolve) => {
-      execFile(command as string, [...args, script, file], (error, stdout, stderr) => {
-        resolve({ stdout: stdout + stderr, code: error?.code ?? 0 });
+  test.each(present)(
+    '%s trains, writes the model and predicts with it',
+    { timeout: 180_000 },
+    async (name, { command, args }) => {
+      const file = join(folder, `${name}.model`);
+      const script = join(root, `examples/embed/${name}.js`);
+      const { stdout, code } = await new Promise<{ stdout: string; code: unknown }>((resolve) => {
+        execFile(command as string, [...args, script, file], (error, stdout, stderr) => {
+          resolve({ stdout: stdout + stderr, code: error?.code ?? 0 });
+        });
       });
-    });
-    expect(code, stdout).toBe(0);
-    const epochs = [...stdout.matchAll(/^epoch (\d): (\d+) % right$/gm)];
-    expect(epochs.map(([, epoch]) => Number(epoch))).toEqual([0, 1, 2, 3, 4, 5, 6]);
-    expect(Number(epochs.at(-1)?.[2])).toBeGreaterThan(70);
-    const { classes } = lw.syntheticImages({ num: 10 });
-    const seen = /sees: (.+)$/m.exec(stdout)?.[1]?.split(', ') ?? [];
-    expect(seen.length).toBe(5);
-    for (const label of seen) expect(classes).toContain(label);
-    expect(readFileSync(file).length).toBeGreaterThan(10_000);
-  });
+      expect(code, stdout).toBe(0);
+      const epochs = [...stdout.matchAll(/^epoch (\d): (\d+) % right$/gm)];
+      expect(epochs.map(([, epoch]) => Number(epoch))).toEqual([0, 1, 2, 3, 4, 5, 6]);
+      expect(Number(epochs.at(-1)?.[2])).toBeGreaterThan(70);
+      const { classes } = lw.syntheticImages({ num: 10 });
+      const seen = /sees: (.+)$/m.exec(stdout)?.[1]?.split(', ') ?? [];
+      expect(seen.length).toBe(5);
+      for (const label of seen) expect(classes).toContain(label);
+      expect(readFileSync(file).length).toBeGreaterThan(10_000);
+    },
+  );
 });
