@@ -6,6 +6,8 @@ import { $, announce, dropZone, make, percent } from './dom.js';
 import { drawImage, drawTiles, mapTiles } from './pictures.js';
 
 const SIDE = 128;
+/** Between two looks through the camera, ms. */
+const LOOK_EVERY = 250;
 const BARS = 5;
 /** Maps of a layer, and numbers of a layer that has no maps. */
 const MOST_MAPS = 32;
@@ -73,27 +75,36 @@ export class CloserView extends EventTarget {
     }
   }
 
-  /** The first press starts the camera, each later one takes a picture. */
+  /** Looks through the camera, several times a second, until the button is pressed again. */
   async #camera() {
+    if (this.#stopCamera !== undefined) return this.#stopCamera();
+    const video = make('video', { muted: true, playsInline: true, className: 'camera-picture' });
+    video.setAttribute('aria-label', 'What the camera sees');
+    $('yours-drop').prepend(video);
+    let stopped = false;
     try {
-      if (this.#stopCamera === undefined) {
-        const video = make('video', {
-          muted: true,
-          playsInline: true,
-          className: 'camera-picture',
-          'aria-label': 'What the camera sees',
-        });
-        $('yours-drop').prepend(video);
-        this.#stopCamera = await startCamera(video);
-        $('yours-camera').textContent = 'Take a picture';
-        return;
-      }
-      const video = $('yours-drop').querySelector('video');
-      this.choose({ name: 'Yours, from the camera', pixels: await snapshot(video) });
+      const stop = await startCamera(video);
+      this.#stopCamera = () => {
+        stopped = true;
+        stop();
+        video.remove();
+        this.#stopCamera = undefined;
+        $('yours-camera').textContent = 'Camera';
+      };
+      $('yours-camera').textContent = 'Stop the camera';
       this.#complain();
+      // Said once, not several times a second.
+      let told = false;
+      while (!stopped) {
+        this.choose({ name: 'Yours, from the camera', pixels: await snapshot(video), told });
+        told = true;
+        await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+      }
     } catch (error) {
-      $('yours-drop').querySelector('video')?.remove();
-      this.#stopCamera = undefined;
+      // The last look may come too late.
+      if (stopped) return;
+      this.#stopCamera?.();
+      video.remove();
       this.#complain(`The camera cannot be used: ${error.message}`);
     }
   }

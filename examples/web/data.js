@@ -15,6 +15,7 @@ export class DataStep {
   #album;
   #desk;
   #wanted;
+  #camera;
   #drawWall = oncePerFrame(() => this.#wall());
 
   /** found(album) hears of each album, found(undefined) when there is none yet. */
@@ -33,7 +34,7 @@ export class DataStep {
     dropZone($('cifar-drop'), ({ files }) => this.#readCifar([...files]));
     $('folder-files').addEventListener('change', ({ target }) => this.#readFolders(foldersOf(target.files)));
     dropZone($('folders-drop'), async (transfer) => this.#readFolders(await foldersOfDrop(transfer)));
-    new CameraClasses((groups) => {
+    this.#camera = new CameraClasses((groups) => {
       const { seed } = state.values;
       this.#load('webcam', (desk) => desk.run('albumOf', { source: 'webcam', groups, seed }));
     });
@@ -49,6 +50,7 @@ export class DataStep {
     const wanted = drawn ? `${data} ${classes} ${images} ${seed}` : data;
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
+    this.#camera.stop();
     this.#load(data, (desk, progress) =>
       drawn
         ? desk.run('drawShapes', { classes, images, seed }, { progress })

@@ -408,8 +408,10 @@ describe.runIf(findChromium() !== undefined)('the page in Chromium', () => {
     await child.until('step', 'at least', 2);
     await page.locator('#chosen').scrollIntoViewIfNeeded();
     await page.click('#yours-camera');
-    await page.getByRole('button', { name: 'Take a picture' }).click();
     await expect.poll(() => child.text('#chosen-name')).toBe('Yours, from the camera');
+    await expect.poll(() => child.text('#probabilities')).toMatch(/cup|hand/);
+    await page.getByRole('button', { name: 'Stop the camera' }).click();
+    expect(await page.locator('#yours-drop video').count()).toBe(0);
     await child.end();
   });
 
