@@ -92,6 +92,7 @@ export class TestsView {
       { type: 'button' },
       make('canvas', { 'aria-hidden': 'true' }),
       make('span'),
+      ' ',
       make('span', { className: 'sure' }),
     );
     button.addEventListener('click', () => {
