@@ -3,7 +3,7 @@
 import { snapshot, startCamera } from './camera.js';
 import { desk } from './desk.js';
 import { $, announce, dropZone, make, percent } from './dom.js';
-import { drawImage, drawTiles, mapTiles } from './pictures.js';
+import { drawPicture, drawTiles, mapTiles } from './pictures.js';
 
 const SIDE = 128;
 /** Between two looks through the camera, ms. */
@@ -38,7 +38,7 @@ export class CloserView extends EventTarget {
   /** picture: { name, truth: its class if that is known, pixels: bytes } */
   choose(picture) {
     this.#picture = picture;
-    drawImage($('chosen'), picture.pixels, 0, this.#album?.shape ?? [3, 32, 32], SIDE);
+    drawPicture($('chosen'), picture.pixels, 0, this.#album?.shape ?? [3, 32, 32], SIDE);
     $('chosen-name').textContent = picture.name;
     $('chosen').setAttribute('aria-label', picture.name);
     this.dispatchEvent(new Event('chosen'));
@@ -144,6 +144,8 @@ export class CloserView extends EventTarget {
     while (list.children.length < activations.length) {
       list.append(make('li', {}, make('div', {}, make('b'), make('span')), make('canvas', { role: 'img' })));
     }
+    // Read once: after each change the browser would lay the page out anew to tell.
+    const room = list.clientWidth - (list.clientWidth > 500 ? 126 : 0);
     for (const [place, { name, shape, data }] of activations.entries()) {
       const [text, canvas] = list.children[place].children;
       const [, channels, ...rest] = shape;
@@ -155,13 +157,9 @@ export class CloserView extends EventTarget {
         text.lastElementChild.textContent = label;
         canvas.setAttribute('aria-label', `What ${name} makes of the picture: ${label}`);
       }
-      const tile = maps ? 34 : channels <= 20 ? 20 : 12;
+      const side = maps ? 34 : channels <= 20 ? 20 : 12;
       const tiles = mapTiles(data, maps ? [channels, ...rest] : [shape.slice(1).reduce((a, b) => a * b, 1)]);
-      drawTiles(canvas, count, tiles.paint, {
-        tile,
-        gap: maps ? 3 : 1,
-        most: list.clientWidth - (list.clientWidth > 500 ? 126 : 0),
-      });
+      drawTiles(canvas, tiles, { side, gap: maps ? 3 : 1, most: room, limit: count });
     }
   }
 }

@@ -1,6 +1,6 @@
 // The test pictures: which are taken for what, as pictures and as a matrix.
 import { $, make, percent } from './dom.js';
-import { drawImage } from './pictures.js';
+import { drawPicture } from './pictures.js';
 
 /** Pictures of each kind, wrong and right. */
 const SHOWN = 12;
@@ -69,7 +69,7 @@ export class TestsView {
       if (button.shows !== i || button.album !== album) {
         button.shows = i;
         button.album = album;
-        drawImage(canvas, album.test.pixels, i * size, album.shape, SIDE);
+        drawPicture(canvas, album.test.pixels, i, album.shape, SIDE);
         button.picture = {
           name: `Test picture ${i + 1}: ${truth}`,
           truth: album.test.labels[i],
