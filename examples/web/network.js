@@ -57,7 +57,7 @@ export class NetworkStep {
     $('json').addEventListener('scroll', () => {
       $('json-marks').scrollTop = $('json').scrollTop;
     });
-    state.on(['net', 'spec'], () => this.#show());
+    state.on(['net', 'spec', 'batch'], () => this.#show());
     this.#fill();
   }
 
@@ -125,8 +125,7 @@ export class NetworkStep {
     const box = $('json-error');
     marks.textContent = '';
     box.hidden = message === undefined;
-    if ($('json').getAttribute('aria-invalid') !== String(!box.hidden))
-      $('json').setAttribute('aria-invalid', String(!box.hidden));
+    $('json').setAttribute('aria-invalid', String(!box.hidden));
     if (message === undefined) return;
     box.textContent = message;
     $('json-part').open = true;
