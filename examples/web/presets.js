@@ -32,8 +32,8 @@ export const presets = {
   linear: {
     title: 'Linear classifier',
     note: 'One template for each class, nothing else. What can it not learn?',
-    spec: { weightScale: 1e-3, layers: [] },
-    training: { rule: 'sgd', rate: 1e-4 },
+    spec: { weightScale: 1e-4, layers: [] },
+    training: { rate: 3e-5 },
   },
   'two-layer': {
     title: 'Two-layer net',
