@@ -4,6 +4,7 @@
 //   index.js   the library, for Node, browsers and bundlers alike
 //   thread.js  what a worker of the thread pool runs; a file of its own because strict pages allow no blob workers
 //   worker.js  lanewise/worker, the page's side; worker-thread.js is what its workers run, all in one file
+//   inline.js  index.js with the binaries in it; lanewise.min.js is that and lanewise/worker for a script tag
 //   cli.js     the command, which imports ./index.js rather than a second copy of it; chunks that it imports are
 //              dist/cli-*.js, and cli-worker.js is what its worker threads run
 // They are minified; `npm run build:js -- --configPlain` leaves names and comments, for profiles and stack traces.
@@ -12,6 +13,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 
 import { builtinModules } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { deflateSync } from 'node:zlib';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import { minify } from 'terser';
 import ts from 'typescript';
@@ -93,18 +95,36 @@ function external(modules) {
   };
 }
 
+/** The binaries, for what is to be one file: those without threads, which need a second one. */
+const inlineBinaries = {
+  name: 'inline-binaries',
+  resolveId(source, importer) {
+    const wanted = importer?.startsWith(src) && source.endsWith('/files.js');
+    return wanted ? join(src, 'runtime/inlineFiles.ts') : null;
+  },
+  transform(code, id) {
+    if (id !== join(src, 'runtime/inlineFiles.ts')) return null;
+    const binaries = ['simd', 'relaxed'].map((build) => {
+      const file = join(dist, `lanewise.${build}.wasm`);
+      if (!existsSync(file)) this.error(`${relative(root, file)} is missing: npm run build:wasm makes it`);
+      return [build, deflateSync(readFileSync(file), { level: 9 }).toString('base64')];
+    });
+    return { code: `${code}\nconst BINARIES = ${JSON.stringify(Object.fromEntries(binaries))};\n`, map: null };
+  },
+};
+
 /**
  * Minifies, but leaves statements on lines of their own. `conditionals` would fold two `new URL(literal, import.meta.url)`
  * into one with a computed name, which no bundler can follow.
  * own: code of ours alone. What functions become there, the chart library's could not: it makes objects by functions.
  */
-const minifier = (own) => ({
+const minifier = (own, module = true) => ({
   name: 'minify',
   async renderChunk(code) {
     const { code: small } = await minify(code, {
-      module: true,
+      module,
       ecma: 2022,
-      toplevel: true,
+      toplevel: module,
       // `conditionals` would merge two `new URL(literal, import.meta.url)` into one that bundlers do not recognise.
       // inline 1, no sequences, one kind of quotes: what gzip makes smallest.
       compress: {
@@ -203,15 +223,24 @@ export default ({ configPlain = false }) => {
     }),
     bundle('worker/index.ts', 'worker', { plugins: [external(shared), ...minified], output: { banner: notice } }),
     // Bundlers copy these as they are, so they import nothing. With no export either they would look like CommonJS to tools.
+    // Vite makes a data: URL of what is smaller than 4 kB, from which a page with a strict policy starts no worker.
     ...[
       ['runtime/thread.ts', 'thread'],
       ['worker/thread.ts', 'worker-thread'],
     ].map(([entry, name]) =>
       bundle(entry, name, {
         plugins: minified,
-        output: { inlineDynamicImports: true, banner: notice, footer: 'export {};' },
+        output: { inlineDynamicImports: true, banner: notice, footer: `export {};\n/*! ${' '.repeat(4096)} */` },
       }),
     ),
+    bundle('index.ts', 'inline', {
+      plugins: [inlineBinaries, ...minified],
+      output: { inlineDynamicImports: true, banner: notice },
+    }),
+    bundle('script.ts', 'lanewise.min', {
+      plugins: [inlineBinaries, ...(configPlain ? [] : [minifier(true, false)])],
+      output: { format: 'iife', name: 'lanewise', inlineDynamicImports: true, banner: notice },
+    }),
     bundle('cli/main.ts', 'cli', {
       others: { 'cli-worker': join(src, 'cli/worker.ts') },
       external: node,

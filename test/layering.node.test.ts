@@ -36,6 +36,7 @@ const order = [
   'vis',
   'worker',
   'index',
+  'script',
   'cli',
 ];
 

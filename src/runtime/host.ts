@@ -128,7 +128,8 @@ export async function startWorker(url: URL, name = 'lanewise', classic = false):
     };
   }
   const threads = await nodeModule<typeof import('node:worker_threads')>('node:worker_threads');
-  const worker = new threads.Worker(url, { name });
+  // Without the flags of the process: some, such as --input-type, are none for files.
+  const worker = new threads.Worker(url, { name, execArgv: [] });
   return {
     keep: (alive) => (alive ? worker.ref() : worker.unref()),
     post: (message, transfer = []) => worker.postMessage(message, transfer),

@@ -156,7 +156,7 @@ async function chooseThreads(wanted: number | 'auto', files: Files): Promise<[nu
 }
 
 function whyOneThread(files: Files): string | undefined {
-  if (files.thread === undefined) return 'what is one file has no script for threads';
+  if (files.thread === undefined) return 'this build is one file, and threads need a script of their own';
   return hasThreads() ? threadsRefused() : 'this host has no WebAssembly threads';
 }
 
@@ -176,7 +176,9 @@ async function compile(wasm: URL | string | BufferSource | WebAssembly.Module): 
   if (wasm instanceof WebAssembly.Module) return wasm;
   try {
     const isUrl = typeof wasm === 'string' || wasm instanceof URL;
-    return await WebAssembly.compile(isUrl ? await readUrl(new URL(wasm, import.meta.url)) : wasm);
+    return await WebAssembly.compile(
+      isUrl ? await readUrl(new URL(/* webpackIgnore: true */ wasm, import.meta.url)) : wasm,
+    );
   } catch (error) {
     throw new RuntimeError({
       where: 'init',

@@ -15,9 +15,11 @@ export interface Places {
 }
 
 const where = 'createTrainer';
+/** By this name a script knows that it runs in a worker of ours. */
+export const TRAINER = 'lanewise trainer';
 
-/** createTrainer for a build whose files are at these places. */
-export function trainerMaker(places: () => Places): CreateTrainer {
+/** createTrainer for a build whose files are at these places. given: where the caller says that the script is. */
+export function trainerMaker(places: (given: URL | undefined) => Places): CreateTrainer {
   return async (spec, data, options = {}) => {
     checkOptions(where, options, ['init', 'transfer', 'state', 'model', 'worker']);
     const { init, transfer = false, state, model } = options;
@@ -29,10 +31,9 @@ export function trainerMaker(places: () => Places): CreateTrainer {
     if (state !== undefined && !planned) {
       throw new OptionError({ where, rule: 'a state goes on with the data of then', hint: 'give data' });
     }
-    const { script, classic, files } = places();
-    const line = new Line(
-      await begin(options.worker === undefined ? script : new URL(options.worker, base()), classic),
-    );
+    const given = options.worker === undefined ? undefined : new URL(options.worker, base());
+    const { script, classic, files } = places(given);
+    const line = new Line(await begin(script, classic));
     try {
       const plan = planned?.plan ?? null;
       const made = await line.ask('create', { spec, data: plan, init: portable(init), files, state, model });
@@ -54,7 +55,7 @@ export function trainerMaker(places: () => Places): CreateTrainer {
 
 async function begin(script: URL, classic: boolean): Promise<HostWorker> {
   try {
-    return await startWorker(script, 'lanewise trainer', classic);
+    return await startWorker(script, TRAINER, classic);
   } catch (error) {
     const hint = 'a page may start workers from its own origin only, and none from file: URLs';
     throw new RuntimeError({ where, rule: `no worker could be started from ${script}: ${String(error)}`, hint });

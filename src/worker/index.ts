@@ -10,13 +10,13 @@ import { trainerMaker } from './create.js';
  * @throws OptionError, ShapeError, ValueError and the like for what does not fit, with nothing handed over and no worker left;
  *   RuntimeError if no worker can be started
  */
-export const createTrainer = trainerMaker(() => {
+export const createTrainer = trainerMaker((given) => {
   const binaries = (['simd', 'relaxed'] as const).flatMap((build) => [
     [build, String(beside.binary(build, false))],
     [`${build}.threads`, String(beside.binary(build, true))],
   ]);
   return {
-    script: new URL('./worker-thread.js', import.meta.url),
+    script: given ?? new URL('./worker-thread.js', import.meta.url),
     classic: false,
     files: { binaries: Object.fromEntries(binaries), thread: String(beside.thread) },
   };

@@ -252,7 +252,7 @@ export interface TrainResult {
 export interface TrainOptions {
   /** Ends the run between two steps, as it does for a Solver: train() throws signal.reason. */
   signal?: AbortSignal | undefined;
-  /** Training waits while they work, like a reader of steps(). */
+  /** As many steps as were done while it worked, see TrainerStepEvent. */
   onStep?: ((event: TrainerStepEvent) => unknown) | undefined;
   onEpoch?: ((event: EpochEvent) => unknown) | undefined;
 }
@@ -298,7 +298,7 @@ export interface Trainer {
   /**
    * Watches, whoever trains: steps, accuracy checks and changes of status from now on, until dispose() or the loop is left.
    * Any number of readers, each at its own pace. Step events wait for no one, see EventOptions; no epoch event is ever
-   * lost: training waits for a reader who is 1,000 of them behind.
+   * lost: training waits for a reader who is 1,000 events behind.
    */
   events(options?: EventOptions): AsyncGenerator<TrainerEvent, void, undefined>;
   /** Holds training between two steps; fulfilled when it stands still. Without a run nothing happens. */

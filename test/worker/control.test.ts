@@ -18,6 +18,8 @@ const spec: TrainerSpec = {
 };
 const images = { shape: [5, 3, 4, 4], data: smallImages(5, 9).X };
 const trainer = (options = {}) => trainerFor(spec, data, options);
+/** The same for so long that what is asked for meanwhile comes in its middle. */
+const longTrainer = () => trainerFor({ ...spec, solver: { ...spec.solver, numEpochs: 80, numTrainSamples: 5 } }, data);
 const lossOf = async (t: Trainer) => [...(await t.history()).loss];
 
 /** The whole run, undisturbed. */
@@ -66,56 +68,81 @@ test('the epoch event of a step comes before the pause; steps beyond the end fin
 });
 
 test('stop and abort end the run between two steps; train() goes on with the same bits', async () => {
-  const { loss } = await reference();
-  const t = await trainer();
+  const whole = await longTrainer();
+  await whole.train();
+  const t = await longTrainer();
   const run = t.train();
   await t.stop();
   expect((await run).status).toBe('stopped');
   const controller = new AbortController();
   const reason = new Error('enough');
-  const aborted = rejection(t.train({ signal: controller.signal, onEpoch: () => controller.abort(reason) }));
-  expect(await aborted).toBe(reason);
-  expect((await t.state()).status).toBe('stopped');
+  expect(await rejection(t.train({ signal: controller.signal, onEpoch: () => controller.abort(reason) }))).toBe(reason);
+  const { status, iteration } = await t.state();
+  expect(status).toBe('stopped');
+  expect(iteration).toBeLessThan(800);
   expect(await rejection(t.train({ signal: controller.signal }))).toBe(reason);
+  const late = new AbortController();
+  const aborted = rejection(t.train({ signal: late.signal }));
+  await t.state();
+  late.abort(reason);
+  expect(await aborted).toBe(reason);
   await t.train();
-  expect(await lossOf(t)).toEqual(loss);
+  expect(await lossOf(t)).toEqual(await lossOf(whole));
 });
 
 test('one run at a time', async () => {
-  const t = await trainer();
+  const t = await longTrainer();
   const run = t.train();
   const error = await rejection(t.train());
   expect(error).toBeInstanceOf(lw.RuntimeError);
   expect(error.message).toBe('train: this trainer is training already');
   expect(await rejection(t.steps().next())).toMatchObject({ message: error.message });
+  await t.stop();
   await run;
 });
 
-test('reading leaves no trace in the run, and belongs to one moment', async () => {
-  const { loss, W1 } = await reference();
-  const t = await trainer();
+describe('reading leaves no trace in the run', () => {
   const labels = [0, 1, 2, 3, 4];
-  const before = await t.params();
-  const run = t.train({
-    async onStep() {
-      await Promise.all([
-        t.gradients(images, labels),
-        t.predict(images),
-        t.activations(images),
-        t.evaluate('test'),
-        t.evaluate({ X: images, y: labels }, { flip: true, batchSize: 2 }),
-        t.params({ best: true }),
-        t.save(),
-        t.saveModel(),
-        t.summary(),
-        t.info(),
-      ]);
-    },
+  const readAll = (t: Trainer) =>
+    Promise.all([
+      t.gradients(images, labels),
+      t.predict(images),
+      t.activations(images),
+      t.evaluate('test'),
+      t.evaluate({ X: images, y: labels }, { flip: true, batchSize: 2 }),
+      t.params({ best: true }),
+      t.save(),
+      t.saveModel(),
+      t.summary(),
+      t.info(),
+    ]);
+
+  test('between its steps', async () => {
+    const { loss, W1 } = await reference();
+    const t = await trainer();
+    do await readAll(t);
+    while ((await t.step(7)).status === 'paused');
+    expect(await lossOf(t)).toEqual(loss);
+    expect([...(await t.params()).W1.data]).toEqual(W1);
   });
-  await run;
-  expect(await lossOf(t)).toEqual(loss);
-  expect([...(await t.params()).W1.data]).toEqual(W1);
-  expect(before.W1.shape).toEqual([48, 12]);
+
+  test('while it trains, and belongs to one moment', async () => {
+    const whole = await longTrainer();
+    await whole.train();
+    const t = await longTrainer();
+    const run = t.train();
+    let reads = 0;
+    while ((await t.state()).status === 'running') {
+      const [{ loss }, { scores }, all] = await readAll(t);
+      expect(loss).toBeGreaterThan(0);
+      expect(scores.data).toEqual(all.at(-1)?.data);
+      reads++;
+    }
+    await run;
+    expect(reads).toBeGreaterThan(0);
+    expect(await lossOf(t)).toEqual(await lossOf(whole));
+    expect(await t.params()).toEqual(await whole.params());
+  });
 });
 
 describe('what is read', () => {
@@ -181,7 +208,7 @@ describe('what is read', () => {
     expect(whole.labels.length).toBe(40);
     const y = data.yTest as Int32Array;
     expect(whole.accuracy).toBe(whole.labels.filter((label, i) => label === y[i]).length / 40);
-    expect(whole.accuracy).toBeGreaterThan(0.5);
+    expect(whole.accuracy).toBeGreaterThan(0.3);
     expect(whole.confusion.shape).toEqual([10, 10]);
     expect(whole.confusion.data.reduce((a, b) => a + b)).toBe(40);
     const diagonal = whole.confusion.data.filter((_, i) => i % 11 === 0).reduce((a, b) => a + b);
@@ -273,7 +300,7 @@ describe('change', () => {
     const t = await trainer();
     const before = (await t.state()).live;
     const refused: [object, string][] = [
-      [{ learningRate: 1, reg: -1 }, 'change: reg must be a finite number in [0, Infinity], got -1'],
+      [{ learningRate: 1, reg: -1 }, 'change: reg must be a finite number in [0, Infinity), got -1'],
       [{ learningRate: 1, momentum: 0.5 }, "change: unknown option 'momentum'; there are"],
       [
         { reg: 1, optimConfig: { momentum: 2 } },
@@ -285,7 +312,7 @@ describe('change', () => {
     for (const [options, message] of refused) {
       const error = await rejection(t.change(options));
       expect(error).toBeInstanceOf(lw.LanewiseError);
-      expect(error.message).toContain(message.replace('Infinity]', 'Infinity'));
+      expect(error.message).toContain(message);
     }
     expect((await t.state()).live).toEqual(before);
   });
@@ -303,26 +330,34 @@ test('parameters can be given', async () => {
 });
 
 describe('save', () => {
-  test('in the middle of a run goes on elsewhere with the same bits', async () => {
+  test('between two steps goes on elsewhere with the same bits', async () => {
     const { loss, W1 } = await reference();
     const t = await trainer();
-    let saved: Uint8Array | undefined;
-    await t.train({
-      async onEpoch({ epoch }) {
-        if (epoch === 2) saved ??= await t.save();
-      },
-    });
+    await t.step(25);
+    const saved = await t.save();
+    await t.train();
     const resumed = await trainerFor(null, data, { state: saved });
     expect(resumed.spec).toEqual(t.spec);
-    expect((await resumed.state()).iteration).toBeGreaterThanOrEqual(20);
+    expect(await resumed.state()).toMatchObject({ status: 'idle', iteration: 25, epoch: 2, numEpochs: 4 });
     await resumed.train();
     expect(await lossOf(resumed)).toEqual(loss);
     expect([...(await resumed.params()).W1.data]).toEqual(W1);
     // Back to where it was, in a trainer that is somewhere else.
-    await t.load(saved as Uint8Array);
-    expect((await t.state()).status).toBe('idle');
+    await t.load(saved);
+    expect(await t.state()).toMatchObject({ status: 'idle', iteration: 25 });
     await t.train();
     expect(await lossOf(t)).toEqual(loss);
+  });
+
+  test('while it trains', async () => {
+    const t = await longTrainer();
+    const run = t.train();
+    const saved = await t.save();
+    await run;
+    const resumed = await trainerFor(null, data, { state: saved });
+    expect((await resumed.state()).iteration).toBeLessThan(800);
+    await resumed.train();
+    expect(await lossOf(resumed)).toEqual(await lossOf(t));
   });
 
   test('a model predicts alike without data, and with other data', async () => {

@@ -121,7 +121,7 @@ test('leaving the loop over steps() stops the run; another goes on', async () =>
 });
 
 test('leaving the loop over events() leaves the run alone', async () => {
-  const t = await trainer(5);
+  const t = await trainer(80);
   const run = t.train();
   for await (const event of t.events()) if (event.type !== 'status') break;
   expect(await run).toMatchObject({ status: 'finished' });
