@@ -99,11 +99,11 @@ function external(modules) {
 const inlineBinaries = {
   name: 'inline-binaries',
   resolveId(source, importer) {
-    const wanted = importer?.startsWith(src) && source.endsWith('/files.js');
-    return wanted ? join(src, 'runtime/inlineFiles.ts') : null;
+    const wanted = importer?.startsWith(src) && source.endsWith('/assets.js');
+    return wanted ? join(src, 'runtime/inlineAssets.ts') : null;
   },
   transform(code, id) {
-    if (id !== join(src, 'runtime/inlineFiles.ts')) return null;
+    if (id !== join(src, 'runtime/inlineAssets.ts')) return null;
     const binaries = ['simd', 'relaxed'].map((build) => {
       const file = join(dist, `lanewise.${build}.wasm`);
       if (!existsSync(file)) this.error(`${relative(root, file)} is missing: npm run build:wasm makes it`);

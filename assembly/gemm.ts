@@ -445,19 +445,20 @@ function sweep<T>(
 
 /**
  * The whole product on one thread. C (M, N) with row stride ldc; A (M, K) and B (K, N) through their strides; bias (N)
- * or 0. scratch: KC * (NC + NR) elements for B, then THREAD_SCRATCH_BYTES. K = 0 gives zeros (or C, plus bias).
+ * or 0. scratch: THREAD_SCRATCH_BYTES, then a block of B: min(K, KC) rows, min(N, NC) columns in whole panels. K = 0 gives zeros
+ * (or C, plus bias).
  */
 export function gemm<T>(
   C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32,
   ldc: i32, flags: i32, scratch: usize,
 ): void {
-  const rows = scratch + at<T>(KC * (NC + NR<T>()));
+  const block = scratch + THREAD_SCRATCH_BYTES;
   for (let jc = 0; jc < N; jc += NC) {
     const nc = min(N - jc, NC);
     for (let pc = 0, kc = 0; pc < K; pc += kc) {
       kc = blockDepth(pc, K);
-      packBlock<T>(scratch, B + at<T>(pc) * rsB + at<T>(jc) * csB, kc, nc, rsB, csB);
-      sweep<T>(C, A, scratch, bias, M, K, jc, nc, pc, kc, rsA, csA, ldc, flags, rows, 0, (M + MR - 1) / MR);
+      packBlock<T>(block, B + at<T>(pc) * rsB + at<T>(jc) * csB, kc, nc, rsB, csB);
+      sweep<T>(C, A, block, bias, M, K, jc, nc, pc, kc, rsA, csA, ldc, flags, scratch, 0, (M + MR - 1) / MR);
     }
   }
 }
@@ -502,5 +503,26 @@ export function gemmRows<T>(
       );
     }
     begin = to;
+  }
+}
+
+/** Bytes of scratch that are enough for any gemm. */
+export const GEMM_SCRATCH_BYTES: usize = <usize>KC * (NC + 8) * 8 + THREAD_SCRATCH_BYTES;
+
+/**
+ * The product on several threads where it has few rows: units [begin, end) of so many columns, each a product of its own.
+ * B is read once and not copied as a whole. columns: a multiple of NR. scratch: `bytes` for every thread, as gemm wants
+ * it for so many columns.
+ */
+export function gemmColumns<T>(
+  C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32,
+  ldc: i32, flags: i32, columns: i32, scratch: usize, bytes: usize, begin: i32, end: i32, thread: i32,
+): void {
+  scratch += bytes * thread;
+  for (let unit = begin; unit < end; unit++) {
+    const j = unit * columns;
+    const own = bias && !(flags & ROW_BIAS) ? bias + at<T>(j) : bias;
+    const from = B + at<T>(j) * csB;
+    gemm<T>(C + at<T>(j), A, from, own, M, min(N - j, columns), K, rsA, csA, rsB, csB, ldc, flags, scratch);
   }
 }

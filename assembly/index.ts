@@ -2,7 +2,7 @@
  * The exports of every binary: one line per kernel and element type, nothing else. `F32` and `F64` name the type;
  * TypeScript's kernels.ts is their only caller.
  */
-import { KC, NC, THREAD_SCRATCH_BYTES } from './blocks';
+import { THREAD_SCRATCH_BYTES } from './blocks';
 import * as gemm from './gemm';
 import * as conv from './conv';
 import * as elementwise from './elementwise';
@@ -12,6 +12,7 @@ import * as pool from './pool';
 import * as spatial from './spatial';
 import * as loss from './loss';
 import * as optim from './optim';
+import * as update from './update';
 import * as data from './data';
 import * as augment from './augment';
 import * as distance from './distance';
@@ -29,6 +30,8 @@ export function gemmPackF32(packed: usize, B: usize, N: i32, K: i32, rsB: i32, c
 export function gemmPackF64(packed: usize, B: usize, N: i32, K: i32, rsB: i32, csB: i32, begin: i32, end: i32): void { gemm.gemmPack<f64>(packed, B, N, K, rsB, csB, begin, end); }
 export function gemmRowsF32(C: usize, A: usize, packed: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, ldc: i32, flags: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { gemm.gemmRows<f32>(C, A, packed, bias, M, N, K, rsA, csA, ldc, flags, scratch, begin, end, thread); }
 export function gemmRowsF64(C: usize, A: usize, packed: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, ldc: i32, flags: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { gemm.gemmRows<f64>(C, A, packed, bias, M, N, K, rsA, csA, ldc, flags, scratch, begin, end, thread); }
+export function gemmColumnsF32(C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32, ldc: i32, flags: i32, columns: i32, scratch: usize, bytes: usize, begin: i32, end: i32, thread: i32): void { gemm.gemmColumns<f32>(C, A, B, bias, M, N, K, rsA, csA, rsB, csB, ldc, flags, columns, scratch, bytes, begin, end, thread); }
+export function gemmColumnsF64(C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32, ldc: i32, flags: i32, columns: i32, scratch: usize, bytes: usize, begin: i32, end: i32, thread: i32): void { gemm.gemmColumns<f64>(C, A, B, bias, M, N, K, rsA, csA, rsB, csB, ldc, flags, columns, scratch, bytes, begin, end, thread); }
 
 // conv
 export function convForwardNaiveF32(out: usize, x: usize, w: usize, b: usize, geometry: usize, begin: i32, end: i32): void { conv.convForwardNaive<f32>(out, x, w, b, geometry, begin, end); }
@@ -97,6 +100,8 @@ export function decayF32(dw: usize, partial: usize, w: usize, reg: f64, n: i32, 
 export function decayF64(dw: usize, partial: usize, w: usize, reg: f64, n: i32, begin: i32, end: i32): void { reduce.decay<f64>(dw, partial, w, reg, n, begin, end); }
 export function squaresF32(partial: usize, x: usize, n: i32, begin: i32, end: i32): void { reduce.squares<f32>(partial, x, n, begin, end); }
 export function squaresF64(partial: usize, x: usize, n: i32, begin: i32, end: i32): void { reduce.squares<f64>(partial, x, n, begin, end); }
+export function vanishingF32(partial: usize, x: usize, n: i32, begin: i32, end: i32): void { reduce.vanishing<f32>(partial, x, n, begin, end); }
+export function vanishingF64(partial: usize, x: usize, n: i32, begin: i32, end: i32): void { reduce.vanishing<f64>(partial, x, n, begin, end); }
 export function reduceI32(y: usize, x: usize, op: i32, factor: f64, n: i32, inner: i32, begin: i32, end: i32): void { reduce.reduce<i32, i32>(y, x, op, factor, n, inner, begin, end); }
 export function argmaxI32(y: usize, x: usize, sign: i32, n: i32, inner: i32, begin: i32, end: i32): void { reduce.argmax<i32>(y, x, sign, n, inner, begin, end); }
 
@@ -168,6 +173,8 @@ export function rmspropF32(w: usize, dw: usize, cache: usize, rate: f64, decay: 
 export function rmspropF64(w: usize, dw: usize, cache: usize, rate: f64, decay: f64, take: f64, eps: f64, inside: i32, begin: i32, end: i32): void { optim.rmsprop<f64>(w, dw, cache, rate, decay, take, eps, inside, begin, end); }
 export function adamF32(w: usize, dw: usize, m: usize, v: usize, rate: f64, beta1: f64, beta2: f64, eps: f64, correction1: f64, correction2: f64, shrink: f64, begin: i32, end: i32): void { optim.adam<f32>(w, dw, m, v, rate, beta1, beta2, eps, correction1, correction2, shrink, begin, end); }
 export function adamF64(w: usize, dw: usize, m: usize, v: usize, rate: f64, beta1: f64, beta2: f64, eps: f64, correction1: f64, correction2: f64, shrink: f64, begin: i32, end: i32): void { optim.adam<f64>(w, dw, m, v, rate, beta1, beta2, eps, correction1, correction2, shrink, begin, end); }
+export function updateByProductF32(rule: i32, w: usize, x: usize, packed: usize, s0: usize, s1: usize, D: i32, M: i32, N: i32, reg: f64, rows: i32, scratch: usize, bytes: usize, n0: f64, n1: f64, n2: f64, n3: f64, n4: f64, n5: f64, n6: f64, begin: i32, end: i32, thread: i32): void { update.updateByProduct<f32>(rule, w, x, packed, s0, s1, D, M, N, reg, rows, scratch, bytes, n0, n1, n2, n3, n4, n5, n6, begin, end, thread); }
+export function updateByProductF64(rule: i32, w: usize, x: usize, packed: usize, s0: usize, s1: usize, D: i32, M: i32, N: i32, reg: f64, rows: i32, scratch: usize, bytes: usize, n0: f64, n1: f64, n2: f64, n3: f64, n4: f64, n5: f64, n6: f64, begin: i32, end: i32, thread: i32): void { update.updateByProduct<f64>(rule, w, x, packed, s0, s1, D, M, N, reg, rows, scratch, bytes, n0, n1, n2, n3, n4, n5, n6, begin, end, thread); }
 
 // random
 export function randomPrepare(block: usize): void { random.randomPrepare(block); }
@@ -217,7 +224,7 @@ export function winogradPlanes(V: usize, dM: usize, x: usize, dout: usize, C: i3
 export function winogradProducts(dU: usize, dM: usize, V: usize, C: i32, F: i32, T: i32, first: i32, scratch: usize, scratchBytes: i32, begin: i32, end: i32, thread: i32): void { winograd.winogradProducts(dU, dM, V, C, F, T, first, scratch, scratchBytes, begin, end, thread); }
 
 /** Bytes of scratch that the matrix product needs: for packed B on one thread, and for each thread's rows. */
-export function gemmScratchBytes(): i32 { return KC * (NC + 8) * 8; }
+export function gemmScratchBytes(): i32 { return <i32>gemm.GEMM_SCRATCH_BYTES; }
 export function threadScratchBytes(): i32 { return <i32>THREAD_SCRATCH_BYTES; }
 
 // data

@@ -221,3 +221,26 @@ export function squares<T>(partial: usize, x: usize, n: i32, begin: i32, end: i3
     store<f64>(partial + at<f64>(c), sum);
   }
 }
+
+/** partial[c] (float64) = the sum of 0 * x over chunk c in [begin, end): 0, or NaN if an element is not finite. */
+export function vanishing<T>(partial: usize, x: usize, n: i32, begin: i32, end: i32): void {
+  const none = zero<T>();
+  for (let c = begin; c < end; c++) {
+    const to = min(n, (c + 1) * CHUNK);
+    let s0 = none;
+    let s1 = none;
+    let s2 = none;
+    let s3 = none;
+    let i = c * CHUNK;
+    for (; i + 4 * lanes<T>() <= to; i += 4 * lanes<T>()) {
+      const p = x + at<T>(i);
+      s0 = fma<T>(none, v128.load(p), s0);
+      s1 = fma<T>(none, v128.load(p, 16), s1);
+      s2 = fma<T>(none, v128.load(p, 32), s2);
+      s3 = fma<T>(none, v128.load(p, 48), s3);
+    }
+    let sum = <f64>sumLanes<T>(v128.add<T>(v128.add<T>(s0, s1), v128.add<T>(s2, s3)));
+    for (; i < to; i++) sum += 0 * <f64>load<T>(x + at<T>(i));
+    store<f64>(partial + at<f64>(c), sum);
+  }
+}

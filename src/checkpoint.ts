@@ -1,118 +1,124 @@
 /**
- * The file format of checkpoints: one JSON header and named arrays of numbers, bit for bit.
+ * Checkpoints: safetensors files whose metadata have, besides the arrays, everything else.
  *
- *     8 bytes   'LANEWISE'
- *     u32       version, 1
- *     u32       bytes of the header
- *     header    UTF-8 JSON: { kind, content, arrays: [{ name, dtype, shape }, …] }
- *     arrays    in that order, little-endian, each from the next multiple of 8 bytes on
+ *     crc32      of the whole file with zeros in this place, as 8 hexadecimal digits; the first of the header
+ *     lanewise   JSON { kind, version, build, content }: what it is, of which lanewise, on which build
  *
- * Everything is little-endian, as linear memory is. Nothing that is read here is believed before it is checked.
+ * A group of arrays has names with the same beginning up to a slash. Nothing that is read is believed before it is checked.
  */
-import { checkNumber, DataError, describe, formatShape, LanewiseError, ShapeError } from './errors.js';
-import { type Shape, sameShape, sizeOf } from './shape.js';
-import { BYTES, type DType, type TypedArray } from './tensor.js';
+import { crc32 } from './crc32.js';
+import { checkNumber, checkOptions, DataError, describe, formatShape, LanewiseError, ShapeError } from './errors.js';
+import { current } from './runtime/index.js';
+import { decode, encode, type StoredArray } from './safetensors.js';
+import { type Shape, sameShape } from './shape.js';
+import type { DType } from './tensor.js';
+import { VERSION } from './version.js';
 
-/** An array with its shape, outside linear memory. */
-export interface StoredArray {
-  readonly dtype: DType;
-  readonly shape: Shape;
-  readonly data: TypedArray;
-}
+const KEY = 'lanewise';
+const HEADER_AT = 8;
+const NO_SUM = '00000000';
+const BEFORE_SUM = '{"__metadata__":{"crc32":"';
+const SUM_AT = HEADER_AT + BEFORE_SUM.length;
 
-const MAGIC = 'LANEWISE';
-const VERSION = 1;
-const HEADER_AT = 16;
-const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array } as const;
-
-const align = (offset: number) => Math.ceil(offset / 8) * 8;
-
-/**
- * kind: what the content is, checked when it is read. content: plain JSON. arrays: by name; a group of them has names with
- * the same beginning up to a slash.
- */
+/** kind: what the content is, checked when it is read. content: plain JSON. */
 export function writeCheckpoint(
+  where: string,
   kind: string,
   content: Readonly<Record<string, unknown>>,
   arrays: ReadonlyMap<string, StoredArray>,
 ): Uint8Array<ArrayBuffer> {
-  const list = [...arrays].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
-  const header = new TextEncoder().encode(JSON.stringify({ kind, content, arrays: list }));
-  let length = HEADER_AT + header.length;
-  const places = [...arrays.values()].map(({ data }) => {
-    const at = align(length);
-    length = at + data.byteLength;
-    return at;
-  });
-  const bytes = new Uint8Array(length);
-  const view = new DataView(bytes.buffer);
-  bytes.set(new TextEncoder().encode(MAGIC));
-  view.setUint32(8, VERSION, true);
-  view.setUint32(12, header.length, true);
-  bytes.set(header, HEADER_AT);
-  for (const [i, { data }] of [...arrays.values()].entries()) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), places[i]);
-  }
+  const text = JSON.stringify({ kind, version: VERSION, build: current().build, content });
+  const bytes = encode(where, arrays, { crc32: NO_SUM, [KEY]: text });
+  bytes.set(new TextEncoder().encode(checksum(bytes)), SUM_AT);
   return bytes;
 }
 
-/** Reads what writeCheckpoint wrote; throws DataError for anything else. */
-export function readCheckpoint(where: string, kind: string, bytes: Uint8Array): Checkpoint {
+function checksum(bytes: Uint8Array): string {
+  const before = crc32(new TextEncoder().encode(NO_SUM), crc32(bytes.subarray(0, SUM_AT)));
+  return crc32(bytes.subarray(SUM_AT + NO_SUM.length), before)
+    .toString(16)
+    .padStart(8, '0');
+}
+
+/** Reads what writeCheckpoint wrote, of this kind if one is named; throws DataError for anything else. */
+export function readCheckpoint(
+  where: string,
+  kind: string | undefined,
+  bytes: Uint8Array,
+  file = 'checkpoint',
+): Checkpoint {
+  const { arrays, metadata } = decode(where, file, bytes);
   const refuse = (offset: number, expected: string, found?: string): never => {
-    throw new DataError({ where, file: 'checkpoint', offset, expected, ...(found === undefined ? {} : { found }) });
+    throw new DataError({ where, file, offset, expected, ...(found === undefined ? {} : { found }) });
   };
-  if (!(bytes instanceof Uint8Array)) return refuse(0, 'a Uint8Array', describe(bytes));
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const magic = String.fromCharCode(...bytes.subarray(0, MAGIC.length));
-  if (magic !== MAGIC) refuse(0, `'${MAGIC}'`, describe(magic.replace(/[^ -~]/g, '.')));
-  if (bytes.length < HEADER_AT) refuse(bytes.length, `${HEADER_AT} bytes of preamble`, 'the end of the data');
-  const version = view.getUint32(8, true);
-  if (version !== VERSION) refuse(8, `version ${VERSION}`, String(version));
-  const headerBytes = view.getUint32(12, true);
-  const end = HEADER_AT + headerBytes;
-  if (end > bytes.length) refuse(bytes.length, `a header of ${headerBytes} bytes`, 'the end of the data');
-  let header: unknown;
+  const text = metadata.get(KEY);
+  if (text === undefined) return refuse(HEADER_AT, 'the metadata of a checkpoint');
+  const sum = String.fromCharCode(...bytes.subarray(SUM_AT, SUM_AT + NO_SUM.length));
+  const found = checksum(bytes);
+  if (sum !== found) refuse(SUM_AT, `the checksum '${found}'`, `${describe(sum)}: the file is damaged`);
+  let read: unknown;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(HEADER_AT, end)));
+    read = JSON.parse(text);
   } catch {
-    refuse(HEADER_AT, 'a header in JSON');
+    refuse(HEADER_AT, 'metadata in JSON');
   }
-  if (!isRecord(header)) return refuse(HEADER_AT, 'a header object', describe(header));
-  if (header.kind !== kind) refuse(HEADER_AT, `kind '${kind}'`, describe(header.kind));
-  const { content, arrays: list } = header;
-  if (!isRecord(content) || !Array.isArray(list)) return refuse(HEADER_AT, 'content and arrays in the header');
-  const arrays = new Map<string, StoredArray>();
-  let offset = end;
-  for (const entry of list as unknown[]) {
-    const { name, dtype, shape } = (isRecord(entry) ? entry : {}) as Partial<Record<string, unknown>>;
-    const isShape = Array.isArray(shape) && shape.every((n) => Number.isInteger(n) && n >= 0);
-    if (typeof name !== 'string' || arrays.has(name) || !isDType(dtype) || !isShape || sizeOf(shape) >= 2 ** 31) {
-      return refuse(HEADER_AT, 'arrays with a name, dtype and shape', JSON.stringify(entry)?.slice(0, 80));
-    }
-    const start = align(offset);
-    offset = start + sizeOf(shape) * BYTES[dtype];
-    if (offset > bytes.length)
-      refuse(bytes.length, `${offset - start} bytes of ${name} from ${start}`, 'the end of the data');
-    // Copied: the bytes may lie at any offset of their buffer, typed arrays only at multiples of their element. (Not by
-    // slice(), which for Node's Buffer is a view.)
-    const copy = new Uint8Array(bytes.subarray(start, offset));
-    arrays.set(name, { dtype, shape, data: new ARRAYS[dtype](copy.buffer, 0, sizeOf(shape)) });
-  }
-  if (offset !== bytes.length) refuse(offset, 'the end of the data', `${bytes.length - offset} more bytes`);
-  return new Checkpoint(where, content, arrays);
+  if (!isRecord(read) || !isRecord(read.content)) return refuse(HEADER_AT, 'metadata with content', describe(read));
+  const told = (value: unknown) => (typeof value === 'string' ? value : 'unknown');
+  if (read.kind !== (kind ?? told(read.kind))) refuse(HEADER_AT, `kind '${kind}'`, describe(read.kind));
+  const [version, build] = [told(read.version), told(read.build)];
+  return new Checkpoint({ where, file, kind: told(read.kind), version, build }, read.content, arrays);
+}
+
+/** The arrays of a model's file: one of ours, or any safetensors file. */
+export function readModel(where: string, bytes: Uint8Array, file: string): ReadonlyMap<string, StoredArray> {
+  const { arrays, metadata } = decode(where, file, bytes);
+  return metadata.has(KEY) ? readCheckpoint(where, 'model', bytes, file).arrays : arrays;
+}
+
+interface Origin {
+  where: string;
+  file: string;
+  kind: string;
+  /** Of the lanewise that wrote it, and the build it ran on. */
+  version: string;
+  build: string;
+}
+
+export interface CheckpointInfo {
+  /** 'solver', 'model', 'linear softmax', 'linear svm'. */
+  kind: string;
+  /** Of the lanewise that wrote it, and the build it ran on: the same build goes on with the same bits. */
+  version: string;
+  build: string;
+  /** What save() was given to keep with it. */
+  context: unknown;
+}
+
+/**
+ * What a checkpoint says of itself; the engine need not run.
+ *
+ * @param options file: its name, for messages
+ * @throws DataError for bytes that are no checkpoint
+ */
+export function checkpointInfo(bytes: Uint8Array, options: { file?: string } = {}): CheckpointInfo {
+  const where = 'checkpointInfo';
+  checkOptions(where, options, ['file']);
+  const { origin, content } = readCheckpoint(where, undefined, bytes, options.file);
+  const { kind, version, build } = origin;
+  return { kind, version, build, context: content.context };
 }
 
 /** The content of a checkpoint. Every access says what it expects and throws DataError if it is not there. */
 export class Checkpoint {
   constructor(
-    readonly where: string,
+    readonly origin: Origin,
     readonly content: Readonly<Record<string, unknown>>,
     readonly arrays: ReadonlyMap<string, StoredArray>,
   ) {}
 
   refuse(expected: string, found?: string): never {
-    const { where } = this;
-    throw new DataError({ where, file: 'checkpoint', offset: HEADER_AT, expected, ...(found ? { found } : {}) });
+    const { where, file } = this.origin;
+    throw new DataError({ where, file, offset: HEADER_AT, expected, ...(found ? { found } : {}) });
   }
 
   /** Runs a check of numbers that came out of the checkpoint: if it fails, the checkpoint is to blame. */
@@ -135,7 +141,7 @@ export class Checkpoint {
   }
 
   number(name: string, bounds: Parameters<typeof checkNumber>[3]): number {
-    return this.checked(() => checkNumber(this.where, name, this.content[name], bounds));
+    return this.checked(() => checkNumber(this.origin.where, name, this.content[name], bounds));
   }
 
   /** Numbers of one axis; undefined if there is no such array. */
@@ -165,14 +171,10 @@ export class Checkpoint {
       const b = wanted[key];
       if (a && b && a.dtype === b.dtype && sameShape(a.shape, b.shape)) continue;
       const rule = `the one of the checkpoint, where ${key} is ${text(a)}`;
-      throw new ShapeError({ where: this.where, argument: 'model', rule, value: text(b) });
+      throw new ShapeError({ where: this.origin.where, argument: 'model', rule, value: text(b) });
     }
     return found;
   }
-}
-
-function isDType(value: unknown): value is DType {
-  return typeof value === 'string' && Object.hasOwn(BYTES, value);
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -50,6 +50,27 @@ export class ValueError extends LanewiseError {
   override name = 'ValueError';
 }
 
+/** NaN or infinity in training. Nothing of that step is in the parameters. */
+export class FaultError extends ValueError {
+  override name = 'FaultError';
+  /** From 1. */
+  readonly step: number;
+  /** What was not finite. */
+  readonly what: 'examples' | 'loss' | 'gradient' | 'parameter' | 'state';
+  /** 'layer 2, conv', where known. */
+  readonly layer: string | undefined;
+  /** 'W2', for a gradient, a parameter, or the update rule's state for it. */
+  readonly parameter: string | undefined;
+
+  constructor(parts: ErrorParts & Pick<FaultError, 'step' | 'what' | 'layer' | 'parameter'>) {
+    super(parts);
+    this.step = parts.step;
+    this.what = parts.what;
+    this.layer = parts.layer;
+    this.parameter = parts.parameter;
+  }
+}
+
 /** An option that does not exist, or an unknown choice for one. */
 export class OptionError extends LanewiseError {
   override name = 'OptionError';
@@ -99,6 +120,21 @@ export class DataError extends LanewiseError {
   }
 }
 
+/** A file could not be read or written: no room, no right, a broken disk. code: of the system, such as 'ENOSPC'. */
+export class StorageError extends LanewiseError {
+  override name = 'StorageError';
+  readonly file: string;
+  readonly code: string;
+  override readonly cause: unknown;
+
+  constructor(parts: ErrorParts & { file: string; code: string; cause: unknown }) {
+    super(parts);
+    this.file = parts.file;
+    this.code = parts.code;
+    this.cause = parts.cause;
+  }
+}
+
 /**
  * Runs `act`, part of the work of `where`: an error that names another function, or no place within this one, is thrown
  * again as one of `where`.
@@ -110,7 +146,8 @@ export function within<T>(where: string, act: () => T): T {
     if (!(error instanceof LanewiseError)) throw error;
     if (error.where.startsWith(where) || error.argument?.startsWith(where)) throw error;
     const Kind = error.constructor as new (parts: ErrorParts) => LanewiseError;
-    throw new Kind({ ...error, where });
+    // A DataError is made with what it found.
+    throw new Kind({ ...error, found: error.value, where } as ErrorParts);
   }
 }
 

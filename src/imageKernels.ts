@@ -202,7 +202,7 @@ export function convInputGradient(dx: Operand, dout: Operand, w: Operand, s: Con
 function scatterInputGradient(dx: Operand, dout: Operand, w: Operand, s: ConvSizes): void {
   const at = geometry(s);
   const columns = 64 * Math.ceil((s.C * s.HH * s.WW * s.OH * s.OW * itemBytes(w)) / 64);
-  const bytes = columns + call('gemmScratchBytes', '') + call('threadScratchBytes', '');
+  const bytes = columns + call('gemmScratchBytes', '');
   launch('convScatter', w, s.N, 1, costOf(s), dx, dout, w, at, threadScratch('conv', bytes), bytes);
 }
 
@@ -237,7 +237,7 @@ function winogradWeightGradient(dw: Operand, dout: Operand, x: Operand, s: ConvS
   const dM = h.scratch('winograd gradients', planes(F, most));
   const dU = h.scratch('winograd filters', planes(F, C));
   const strips = threadScratch('conv', call('winogradPlanesScratch', '', OW, rows));
-  const productBytes = call('gemmScratchBytes', '') + call('threadScratchBytes', '');
+  const productBytes = call('gemmScratchBytes', '');
   const product = threadScratch('winograd products', productBytes);
   for (let row = 0; row < tileRows; row += rows) {
     const last = Math.min(tileRows, row + rows);

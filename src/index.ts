@@ -2,6 +2,7 @@
 
 export { add, div, exp, log, matmul, mul, relError, sqrt, sub } from './arithmetic.js';
 export { type AugmentOptions, augmentImages } from './augment.js';
+export { type CheckpointInfo, checkpointInfo } from './checkpoint.js';
 export {
   ClassifierTrainer,
   type ClassifierTrainerOptions,
@@ -211,10 +212,20 @@ export {
   type StreamState,
 } from './random.js';
 export type { Build, InitOptions } from './runtime/index.js';
+export { readSafetensors, safetensorsMetadata, writeSafetensors } from './safetensors.js';
+export type { Fault, FaultPolicy } from './solver/faults.js';
 export type { TrainableModel } from './solver/learner.js';
 export type { ExampleSource, LiveOptions, ResumeOptions, SolverData, SolverOptions } from './solver/options.js';
 export type { Schedule, ScheduleName, ScheduleOptions, TrainingProgress } from './solver/schedules.js';
 export { type EpochEvent, Solver, type SolverEvent, type StepEvent, type TrainOptions } from './solver.js';
+export {
+  type CheckpointOptions,
+  type CheckpointStore,
+  type FoundCheckpoint,
+  folderStore,
+  newestCheckpoint,
+  opfsStore,
+} from './store.js';
 export type { LayerSummary, Summary } from './summary.js';
 export {
   arange,

@@ -3,6 +3,7 @@
  * and all gradients. What the layers are is not known here; models/layers.ts has them.
  */
 import { checkFlag, imageWidth } from './augment.js';
+import { readModel, writeCheckpoint } from './checkpoint.js';
 import {
   checkChoice,
   checkNumber,
@@ -13,9 +14,11 @@ import {
   nearest,
   OptionError,
   ShapeError,
+  within,
 } from './errors.js';
 import * as imageKernels from './imageKernels.js';
 import * as kernels from './kernels.js';
+import { AffineGradient } from './layers/affine.js';
 import { softmaxLoss, svmLoss } from './layers/losses.js';
 import { Plan, persistent, scope } from './memory.js';
 import { random as defaultStream, drawWeights, type RandomSource } from './random.js';
@@ -44,8 +47,16 @@ export interface Parameter {
   /** Whether model.reg applies. */
   readonly regularised: boolean;
   /** Of the last backward pass. Belongs to the plan. */
-  gradient: Tensor | undefined;
+  gradient: Tensor | AffineGradient | undefined;
+  /** Its gradient is wanted as the product that it is, where it is one: see lossAndGradients. */
+  deferred: boolean;
 }
+
+/**
+ * Weights of this many numbers are updated while their gradient is computed, if Solver allows it: they and the rule's state
+ * come from main memory, and a gradient written there and read again costs time. Fewer stay in the caches.
+ */
+const DEFERRED_SIZE = 2 ** 18;
 
 /** How a parameter starts: standard normals times `normal`, or all elements `fill`. */
 export type Start = { normal: number } | { fill: number };
@@ -216,7 +227,7 @@ class Construction implements Builder {
     } else {
       drawWeights(value, start.normal, this.random());
     }
-    const made = { name, value, regularised: letter === 'W', gradient: undefined };
+    const made = { name, value, regularised: letter === 'W', gradient: undefined, deferred: false };
     this.parameters.push(made);
     return made;
   }
@@ -266,6 +277,11 @@ export interface NetworkOptions {
 /** What Network takes of its options; models add their own. */
 export const NETWORK_OPTIONS = ['inputDim', 'loss', 'reg', 'dtype', 'random', 'labelSmoothing', 'delta'] as const;
 
+export interface LossAndGradients<Gradient> {
+  loss: number;
+  gradients: Readonly<Record<string, Gradient>>;
+}
+
 /** Values for a parameter: a tensor of its shape and type, nested arrays of its shape, or as many numbers in a typed array. */
 export type ParameterValue = Tensor | Nested | TypedArray;
 
@@ -298,7 +314,7 @@ export class Network {
   readonly #batches = new Plan();
   readonly #predictions = new Plan();
   /** Of the last lossAndGradients. */
-  readonly #gradients: Record<string, Tensor> = {};
+  readonly #gradients: Record<string, Tensor | AffineGradient> = {};
   #reg = 0;
 
   constructor(layers: readonly Layer[], options: NetworkOptions) {
@@ -435,16 +451,22 @@ export class Network {
   /**
    * Internal, for training: as loss(X, y), but the gradients belong to the network and last until the next call. Once it
    * has run for a batch size, it allocates nothing.
+   *
+   * @param defer leave gradients of large affine weights as products; an update rule of lanewise takes them so
    */
-  lossAndGradients(X: Tensor, y: Indices): { loss: number; gradients: Readonly<Record<string, Tensor>> } {
+  lossAndGradients(X: Tensor, y: Indices, defer?: false): LossAndGradients<Tensor>;
+  lossAndGradients(X: Tensor, y: Indices, defer: boolean): LossAndGradients<Tensor | AffineGradient>;
+  lossAndGradients(X: Tensor, y: Indices, defer = false): LossAndGradients<Tensor | AffineGradient> {
     const x = this.#input('loss', X);
-    const loss = this.#plan.run(`train ${x.shape[0]}`, () => {
+    for (const p of this.#built.parameters) p.deferred = defer && p.value.size >= DEFERRED_SIZE;
+    const loss = this.#plan.run(`train ${x.shape[0]}${defer ? ' deferred' : ''}`, () => {
       const scores = this.#root.forward(x, 'train');
       const [data, dscores] = this.#lossOf(scores, y);
       this.#root.backward(dscores, false);
       return data + this.#regularise();
     });
-    for (const { name, gradient } of this.#built.parameters) this.#gradients[name] = gradient as Tensor;
+    for (const { name, gradient } of this.#built.parameters)
+      this.#gradients[name] = gradient as Tensor | AffineGradient;
     return { loss, gradients: this.#gradients };
   }
 
@@ -514,6 +536,57 @@ export class Network {
     for (const [name, value] of Object.entries(values)) write(tensors[name], value);
   }
 
+  /** Parameters and running averages as the bytes of a safetensors file, under their names. */
+  save(): Uint8Array<ArrayBuffer> {
+    return writeCheckpoint('save', 'model', {}, new Map(Object.entries(this.#built.tensors)));
+  }
+
+  /**
+   * Takes parameters and running averages from what save() returned, or from any safetensors file with these names, shapes
+   * and types.
+   *
+   * @param bytes of the whole file
+   * @param options file: its name, for messages
+   * @throws DataError for other bytes, ShapeError, DTypeError or OptionError for those of another model; nothing changes then
+   */
+  load(bytes: Uint8Array, options: { file?: string } = {}): void {
+    const where = 'load';
+    checkOptions(where, options, ['file']);
+    const arrays = readModel(where, bytes, options.file ?? 'model');
+    scope(() => {
+      const values = [...arrays].map(
+        ([name, { data, shape, dtype }]) => [name, tensor(data, { shape, dtype })] as const,
+      );
+      within(where, () => this.loadState(Object.fromEntries(values)));
+    });
+  }
+
+  /** Internal, for messages: the layer that a parameter belongs to, 'layer 2, residual > conv'. */
+  layerOf(name: string): string | undefined {
+    const path = pathTo(this.#root.parts ?? [], name);
+    return path && `layer ${path[0]}, ${path[1]}`;
+  }
+
+  /** Internal, for messages: the first layer whose output for X is not finite, in test mode. */
+  unstableLayer(X: Tensor): string | undefined {
+    const plan = new Plan();
+    try {
+      return plan.run('', () => {
+        const x = this.#input('loss', X);
+        let h = x;
+        for (const [i, { name, stage }] of (this.#root.parts ?? []).entries()) {
+          const y = stage.forward(h, 'test');
+          if (y.block !== h.block && h.block !== x.block) h.dispose();
+          if (!kernels.finite([y])) return `layer ${i + 1}, ${name}`;
+          h = y;
+        }
+        return undefined;
+      });
+    } finally {
+      plan.dispose();
+    }
+  }
+
   /**
    * Prints a table of the layers, with the shape of an example behind each, parameters, floating-point operations of the
    * products in one example's forward pass (a multiplication and an addition count two; a training step takes about three
@@ -542,7 +615,9 @@ export class Network {
     for (const { value, gradient, regularised } of this.#built.parameters) {
       if (!regularised) continue;
       const partials = empty([kernels.decayPartials(value)], 'float64');
-      squares += kernels.decay(gradient, value, this.#reg, partials);
+      const deferred = gradient instanceof AffineGradient;
+      if (deferred) gradient.reg = this.#reg;
+      squares += kernels.decay(deferred ? undefined : gradient, value, this.#reg, partials);
       partials.dispose();
     }
     return 0.5 * this.#reg * squares;
@@ -599,6 +674,16 @@ export class Network {
     const rule = near === name ? `${name} cannot be removed or redefined` : `unknown parameter '${name}'`;
     throw new OptionError({ where, rule, hint });
   }
+}
+
+/** Number of the layer among its own, and names from there on. */
+function pathTo(parts: readonly Part[], parameter: string): [number, string] | undefined {
+  for (const [i, { name, stage, parameters }] of parts.entries()) {
+    if (!parameters.some((p) => p.name === parameter)) continue;
+    const inner = pathTo(stage.parts ?? [], parameter);
+    return [i + 1, inner ? `${name} > ${inner[1]}` : name];
+  }
+  return undefined;
 }
 
 function checkFloatType(where: string, dtype: unknown): FloatDType {

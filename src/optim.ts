@@ -6,6 +6,7 @@
 import { checkFloat } from './arithmetic.js';
 import { checkChoice, checkNumber, checkOptions, describe, formatShape, OptionError, ShapeError } from './errors.js';
 import * as kernels from './kernels.js';
+import { AffineGradient } from './layers/affine.js';
 import { persistent } from './memory.js';
 import { sameShape } from './shape.js';
 import { type Tensor, zeros } from './tensor.js';
@@ -138,10 +139,13 @@ function fill<C extends object>(rule: UpdateRuleName, config: C): Filled<C> {
   return config as Filled<C>;
 }
 
+/** Of w: a tensor like it, or in training what a Network has instead for large weights, the product that it is. */
+export type Gradient = Tensor | AffineGradient;
+
 /** Checks all arguments of a rule, then completes its config, state included. */
-function prepare<C extends object>(rule: UpdateRuleName, w: Tensor, dw: Tensor, config: C): Filled<C> {
+function prepare<C extends object>(rule: UpdateRuleName, w: Tensor, dw: Gradient, config: C): Filled<C> {
   checkFloat(rule, 'w', w);
-  checkLikeW(rule, 'dw', dw, w);
+  if (!(dw instanceof AffineGradient)) checkLikeW(rule, 'dw', dw, w);
   check(rule, rule, config, w);
   const given = config as Record<string, unknown>;
   const { state = [] } = SETTINGS[rule] as Settings;
@@ -173,14 +177,14 @@ function power(base: number, n: number): number {
  * @returns [w, config]
  * @throws ShapeError, DTypeError, ValueError, OptionError, with nothing changed; so do all rules
  */
-export function sgd(w: Tensor, dw: Tensor, config: SgdConfig = {}): [Tensor, SgdConfig] {
+export function sgd(w: Tensor, dw: Gradient, config: SgdConfig = {}): [Tensor, SgdConfig] {
   const { learningRate } = prepare('sgd', w, dw, config);
   kernels.sgd(w, dw, learningRate);
   return [w, config];
 }
 
 /** v = momentum · v - learningRate · dw; w += v, or with nesterov w += momentum · v - learningRate · dw. */
-export function sgdMomentum(w: Tensor, dw: Tensor, config: SgdMomentumConfig = {}): [Tensor, SgdMomentumConfig] {
+export function sgdMomentum(w: Tensor, dw: Gradient, config: SgdMomentumConfig = {}): [Tensor, SgdMomentumConfig] {
   const { learningRate, momentum, nesterov, velocity } = prepare('sgdMomentum', w, dw, config);
   kernels.momentum(w, dw, velocity as Tensor, learningRate, momentum, nesterov);
   return [w, config];
@@ -190,7 +194,7 @@ export function sgdMomentum(w: Tensor, dw: Tensor, config: SgdMomentumConfig = {
  * RMSProp (Tieleman and Hinton, 2012): cache = decayRate · cache + (1 - decayRate) · dw²;
  * w -= learningRate · dw / (√cache + epsilon).
  */
-export function rmsprop(w: Tensor, dw: Tensor, config: RmspropConfig = {}): [Tensor, RmspropConfig] {
+export function rmsprop(w: Tensor, dw: Gradient, config: RmspropConfig = {}): [Tensor, RmspropConfig] {
   const { learningRate, decayRate, epsilon, cache } = prepare('rmsprop', w, dw, config);
   const numbers = { rate: learningRate, keep: decayRate, take: 1 - decayRate, eps: epsilon };
   kernels.rmsprop(w, dw, cache as Tensor, numbers);
@@ -198,47 +202,48 @@ export function rmsprop(w: Tensor, dw: Tensor, config: RmspropConfig = {}): [Ten
 }
 
 /** AdaGrad (Duchi, Hazan and Singer, 2011): cache += dw²; w -= learningRate · dw / (√cache + epsilon). */
-export function adagrad(w: Tensor, dw: Tensor, config: AdagradConfig = {}): [Tensor, AdagradConfig] {
+export function adagrad(w: Tensor, dw: Gradient, config: AdagradConfig = {}): [Tensor, AdagradConfig] {
   const { learningRate, epsilon, cache } = prepare('adagrad', w, dw, config);
   kernels.rmsprop(w, dw, cache as Tensor, { rate: learningRate, keep: 1, take: 1, eps: epsilon });
   return [w, config];
 }
 
-function adamStep(w: Tensor, dw: Tensor, config: Filled<AdamConfig>, shrink: number): void {
+function adamStep(w: Tensor, dw: Gradient, config: Filled<AdamConfig>, shrink: number): void {
   const { learningRate: rate, beta1, beta2, epsilon: eps } = config;
-  config.t += 1;
-  const correction1 = 1 - power(beta1, config.t);
-  const correction2 = 1 - power(beta2, config.t);
+  const t = config.t + 1;
+  const correction1 = 1 - power(beta1, t);
+  const correction2 = 1 - power(beta2, t);
   const { m, v } = config as { m: Tensor; v: Tensor };
   kernels.adam(w, dw, m, v, { rate, beta1, beta2, eps, correction1, correction2, shrink });
+  config.t = t;
 }
 
 /**
  * Adam (Kingma and Ba, 2015): m and v are moving averages of dw and dw², both corrected for their start at zero;
  * w -= learningRate · m̂ / (√v̂ + epsilon).
  */
-export function adam(w: Tensor, dw: Tensor, config: AdamConfig = {}): [Tensor, AdamConfig] {
+export function adam(w: Tensor, dw: Gradient, config: AdamConfig = {}): [Tensor, AdamConfig] {
   adamStep(w, dw, prepare('adam', w, dw, config), 1);
   return [w, config];
 }
 
 /** Adam with decoupled weight decay (Loshchilov and Hutter, 2019): w also shrinks by learningRate · weightDecay · w. */
-export function adamw(w: Tensor, dw: Tensor, config: AdamwConfig = {}): [Tensor, AdamwConfig] {
+export function adamw(w: Tensor, dw: Gradient, config: AdamwConfig = {}): [Tensor, AdamwConfig] {
   const filled = prepare('adamw', w, dw, config);
   adamStep(w, dw, filled, 1 - filled.learningRate * filled.weightDecay);
   return [w, config];
 }
 
-const RULES = { sgd, sgdMomentum, rmsprop, adagrad, adam, adamw } as Record<UpdateRuleName, UpdateRule>;
+const RULES = { sgd, sgdMomentum, rmsprop, adagrad, adam, adamw } as Record<UpdateRuleName, FoundRule['update']>;
 
 /** The notebooks write this one with an underscore. */
 const ALIASES: Readonly<Record<string, UpdateRuleName>> = { sgd_momentum: 'sgdMomentum' };
 
 /** What a Solver is told about its update rule, looked up and checked. */
 export interface FoundRule {
-  /** undefined for a function of the user's. */
+  /** undefined for a function of the user's, which knows tensors only. */
   name: UpdateRuleName | undefined;
-  update: UpdateRule;
+  update: (w: Tensor, dw: Gradient, config: Record<string, unknown>) => [Tensor, object];
   /** A fresh config for one parameter; for named rules with all defaults in it. */
   config: () => Record<string, unknown>;
 }
@@ -258,7 +263,7 @@ export function findUpdateRule(where: string, rule: unknown, optimConfig: object
   const known = Object.keys(RULES) as UpdateRuleName[];
   let name = known.find((candidate) => RULES[candidate] === rule);
   if (name === undefined && typeof rule === 'function') {
-    return { name, update: rule as UpdateRule, config: () => ({ ...optimConfig }) };
+    return { name, update: rule as FoundRule['update'], config: () => ({ ...optimConfig }) };
   }
   if (name === undefined) {
     const chosen = checkChoice(where, 'updateRule', rule, [...known, ...Object.keys(ALIASES)]);

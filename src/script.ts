@@ -3,7 +3,7 @@
  * only, so this file is also the script of its own workers.
  */
 import { RuntimeError } from './errors.js';
-import { beside } from './runtime/files.js';
+import { beside } from './runtime/assets.js';
 import { TRAINER, trainerMaker } from './worker/create.js';
 import { serve } from './worker/serve.js';
 

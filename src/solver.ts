@@ -1,26 +1,29 @@
 /** The training loop: batches, updates, accuracy checks, the best parameters, checkpoints and events. */
 import { checkFloat } from './arithmetic.js';
 import { augmentBatch, checkAugmentation, checkFlag, exampleShape, type ImageShape, imageWidth } from './augment.js';
-import { type Checkpoint, isRecord, readCheckpoint, type StoredArray, writeCheckpoint } from './checkpoint.js';
+import { isRecord, readCheckpoint } from './checkpoint.js';
 import {
   checkNumber,
   checkOptions,
   describe,
+  FaultError,
   formatShape,
   nearest,
   OptionError,
   RuntimeError,
   ShapeError,
-  ValueError,
 } from './errors.js';
 import { formatFixed } from './format.js';
 import * as kernels from './kernels.js';
-import { Plan, persistent, scope } from './memory.js';
+import { attempt, Plan, persistent, scope } from './memory.js';
 import { Network } from './network.js';
-import { findUpdateRule } from './optim.js';
-import { random as defaultStream, type RandomSource, RandomState, type StreamState } from './random.js';
-import { nodeModule, pause } from './runtime/host.js';
+import { findUpdateRule, type Gradient } from './optim.js';
+import { random as defaultStream, RandomState } from './random.js';
+import { replaceFile } from './runtime/files.js';
+import { pause } from './runtime/host.js';
+import type { StoredArray } from './safetensors.js';
 import { type Shape, sameShape, sizeOf } from './shape.js';
+import { type Fault, FaultGuard, type Found, withoutBadElements } from './solver/faults.js';
 import { adapt, type Learner, type TrainableModel } from './solver/learner.js';
 import {
   type ExampleSource,
@@ -35,6 +38,15 @@ import {
   settleLive,
 } from './solver/options.js';
 import { factorOf } from './solver/schedules.js';
+import {
+  decodeSnapshot,
+  encodeSnapshot,
+  HISTORIES,
+  pick,
+  SAVED_OPTIONS,
+  type StoredSnapshot,
+} from './solver/snapshot.js';
+import { Autosave } from './store.js';
 import {
   checkIndices,
   empty,
@@ -61,6 +73,8 @@ export interface StepEvent {
   gradientNorm: number | undefined;
   /** Examples in the batch. */
   examples: number;
+  /** What was not finite in this step, and what was done about it (see onFault); the loss may be NaN then. */
+  fault: Fault | undefined;
 }
 
 export interface EpochEvent {
@@ -88,21 +102,8 @@ export interface TrainOptions {
 /** Milliseconds of computing before the event loop gets its turn. */
 const TURN = 30;
 
-/** What a checkpoint holds of the options, besides names of rule and schedule. */
-const SAVED_OPTIONS = [
-  'lrDecay',
-  'clipNorm',
-  'weightDecay',
-  'batchSize',
-  'numEpochs',
-  'printEvery',
-  'numTrainSamples',
-  'numValSamples',
-  'verbose',
-  'sampling',
-] as const;
-
-const HISTORIES = ['lossHistory', 'trainAccHistory', 'valAccHistory'] as const;
+/** What a rollback leaves of the learning rate. */
+const ROLLBACK_RATE = 0.5;
 
 interface Examples {
   X: Tensor | ExampleSource;
@@ -143,6 +144,7 @@ export class Solver {
   readonly batchSize: number;
 
   readonly #learner: Learner;
+  readonly #guard: FaultGuard;
   readonly #train: Examples;
   readonly #val: Examples;
   readonly #settings: Settings;
@@ -170,7 +172,9 @@ export class Solver {
   #running = false;
   /** In the middle of a step, when nothing can be saved. */
   #inside = false;
-  /** Whether the run ended by a loss that is not finite. */
+  /** Steps of this epoch in which something was not finite. */
+  #faults = 0;
+  /** Whether the run ended by such a step. */
   #failed = false;
 
   constructor(model: Network | TrainableModel, data: SolverData, options: SolverOptions = {}) {
@@ -184,6 +188,7 @@ export class Solver {
     for (const name of names) this.optimConfigs[name] = rule.config();
     const rate = this.optimConfigs[names[0]]?.learningRate;
     this.#rate = typeof rate === 'number' ? rate : undefined;
+    this.#guard = new FaultGuard(this.#learner);
     try {
       this.#train = this.#examples(data, 'XTrain', 'yTrain');
       this.#val = this.#examples(data, 'XVal', 'yVal');
@@ -280,9 +285,9 @@ export class Solver {
    * Trains for numEpochs epochs; after an abort, for the rest of them. Called again after a finished run, for numEpochs
    * more. The event loop gets its turn about every 30 ms.
    *
-   * @throws signal.reason (an AbortError by default) after an abort; ValueError when a loss is not finite, with the step
-   *   and before any parameter was changed by it: the model keeps its parameters if they still give finite scores, else
-   *   gets the best ones
+   * @throws signal.reason (an AbortError by default) after an abort; FaultError when a loss or a gradient is not finite,
+   *   unless onFault says otherwise, with the step and before any parameter was changed by it: the model keeps its
+   *   parameters if they still give finite scores, else gets the best ones; StorageError when a checkpoint cannot be written
    */
   async train(options: TrainOptions = {}): Promise<void> {
     checkOptions('train', options, ['signal', 'onStep', 'onEpoch']);
@@ -310,6 +315,7 @@ export class Solver {
         const events = this.#iterate();
         const checked = events.length > 1;
         if (checked && this.#settings.checkpointName !== undefined) await this.#write();
+        await this.#autosave();
         yield* events;
         if (performance.now() - rested < TURN) continue;
         await pause();
@@ -376,7 +382,7 @@ export class Solver {
     try {
       const iteration = this.#done;
       const factor = this.#factor();
-      const { loss, gradientNorm, examples } = scope(() => this.#step(factor));
+      const { loss, gradientNorm, examples, fault } = scope(() => this.#step(factor));
       this.lossHistory.push(loss);
       this.#done++;
       const { printEvery, lrDecay, print } = this.#settings;
@@ -387,11 +393,12 @@ export class Solver {
       const epochEnds = this.#done % this.#iterationsPerEpoch === 0;
       if (epochEnds) {
         this.epoch++;
+        this.#faults = 0;
         if (this.#rate !== undefined) this.#rate *= lrDecay;
       }
       const place = { iteration: this.#done, numIterations: this.#numIterations };
       const epochs = { epoch: this.epoch, numEpochs: this.#lastEpoch };
-      const numbers = { loss, learningRate, gradientNorm, examples };
+      const numbers = { loss, learningRate, gradientNorm, examples, fault };
       const events: SolverEvent[] = [{ type: 'step', ...place, ...epochs, ...numbers }];
       if (iteration === 0 || epochEnds) events.push({ type: 'epoch', ...place, ...epochs, ...this.#check() });
       return events;
@@ -414,8 +421,10 @@ export class Solver {
     loss: number;
     gradientNorm: number | undefined;
     examples: number;
+    fault: Fault | undefined;
     configs: unknown;
   } {
+    this.#guard.keep();
     const rows = this.#rows();
     const batch = this.#augmented(this.#batch(this.#train.X, rows));
     const labels = this.#plan.run(`labels ${rows.size}`, () => {
@@ -423,17 +432,28 @@ export class Solver {
       kernels.gather(y, this.#train.y, rows);
       return y;
     });
-    const found = this.#learner.lossAndGradients(batch, labels);
+    const found = this.#learner.lossAndGradients(batch, labels, this.#defers());
     const { loss } = found;
-    if (!Number.isFinite(loss)) this.#fail('the loss', loss);
+    const examples = rows.size;
     for (const name in this.optimConfigs) {
       if (found.gradients[name]) continue;
       const rule = `the model's loss returned no gradient for ${name}`;
       throw new ShapeError({ where: 'Solver', rule, hint: 'loss(X, y) returns [loss, gradients], named like params' });
     }
-    const { gradientNorm, gradients } = this.#clipped(found.gradients);
-    const { params, weightNames } = this.#learner;
     const { rule, weightDecay } = this.#settings;
+    let clipped = this.#clipped(found.gradients);
+    const example = (i: number) => rows.data[i];
+    const bad = this.#guard.find(loss, found.gradients, clipped.gradientNorm, batch, example);
+    const fault = bad && this.#meet(bad);
+    if (fault && fault.action !== 'clip') {
+      return { loss, gradientNorm: clipped.gradientNorm, examples, fault, configs: this.optimConfigs };
+    }
+    if (fault)
+      clipped = this.#clipped(
+        withoutBadElements(found.gradients as Record<string, Tensor>, this.model instanceof Network),
+      );
+    const { gradientNorm, gradients } = clipped;
+    const { params, weightNames } = this.#learner;
     if (weightDecay > 0) {
       const keep = 1 - (this.#rate as number) * factor * weightDecay;
       for (const name of weightNames) kernels.unary('scale', params[name], params[name], keep);
@@ -441,22 +461,28 @@ export class Solver {
     for (const name in this.optimConfigs) this.#update(name, params[name], gradients[name], factor);
     // A rule of the user's may have made state in this scope; it survives by being returned.
     const configs = rule.name === undefined ? this.optimConfigs : undefined;
-    return { loss, gradientNorm, examples: rows.size, configs };
+    return { loss, gradientNorm, examples, fault, configs };
+  }
+
+  /** Whether an update rule may compute the gradients of large weights itself: not if anything else is to read them. */
+  #defers(): boolean {
+    const { rule, clipNorm } = this.#settings;
+    return rule.name !== undefined && clipNorm === undefined;
   }
 
   /** The gradients and their norm; scaled if that exceeds clipNorm: in place if they are a Network's, else copies. */
-  #clipped(gradients: Readonly<Record<string, Tensor>>): {
+  #clipped(found: Readonly<Record<string, Gradient>>): {
     gradientNorm: number | undefined;
-    gradients: Readonly<Record<string, Tensor>>;
+    gradients: Readonly<Record<string, Gradient>>;
   } {
     const { clipNorm } = this.#settings;
-    if (clipNorm === undefined) return { gradientNorm: undefined, gradients };
+    if (clipNorm === undefined) return { gradientNorm: undefined, gradients: found };
+    const gradients = found as Readonly<Record<string, Tensor>>;
     const names = Object.keys(this.optimConfigs);
     const own = !(this.model instanceof Network);
     for (const name of own ? names : []) checkFloat('Solver', `the gradient of ${name}`, gradients[name]);
     const gradientNorm = kernels.norm(names.map((name) => gradients[name]));
-    if (!Number.isFinite(gradientNorm)) this.#fail('the norm of the gradients', gradientNorm);
-    if (gradientNorm <= clipNorm) return { gradientNorm, gradients };
+    if (!(gradientNorm > clipNorm && Number.isFinite(gradientNorm))) return { gradientNorm, gradients };
     const scaled = names.map((name) => {
       const g = gradients[name];
       const to = own ? empty(g.shape, g.dtype) : g;
@@ -528,7 +554,7 @@ export class Solver {
     throw new ShapeError({ where: 'Solver', argument: 'the result of augment', rule, value: describe(changed) });
   }
 
-  #update(name: string, w: Tensor, dw: Tensor, factor: number): void {
+  #update(name: string, w: Tensor, dw: Gradient, factor: number): void {
     const config = this.optimConfigs[name];
     if (this.#rate !== undefined) config.learningRate = this.#rate * factor;
     const { rule: chosen } = this.#settings;
@@ -551,8 +577,25 @@ export class Solver {
     if (typeof nextConfig.learningRate === 'number') this.#rate ??= nextConfig.learningRate;
   }
 
-  /** The loss or the gradients are not numbers to go on with. This step has changed no parameter, but an earlier one may have ruined them. */
-  #fail(argument: string, number: number): never {
+  /** Deals with numbers that are not finite, as onFault says; nothing of them is in the parameters yet. */
+  #meet(found: Found): Fault {
+    this.#guard.restore();
+    const { onFault, faultLimit, print } = this.#settings;
+    const beyond = ++this.#faults > faultLimit;
+    const ruined = found.what === 'parameter' || found.what === 'state';
+    if (beyond || onFault === 'stop' || (ruined && onFault !== 'rollback')) this.#fail(found, beyond);
+    if (onFault === 'rollback' && !this.#best) this.#fail(found, false);
+    if (onFault === 'rollback') this.#rollBack();
+    const step = this.#done + 1;
+    const done = { skip: 'skipped', clip: 'clipped', rollback: 'back to the best parameters, at half the rate' }[
+      onFault
+    ];
+    print(`(Iteration ${step} / ${this.#numIterations}) ${found.text} is ${found.value}: ${done}`);
+    return { ...found, step, action: onFault };
+  }
+
+  /** Training ends: with the parameters there are, if they still give finite scores, else with the best. */
+  #fail({ what, text, value, layer, parameter }: Found, beyond: boolean): never {
     this.#failed = true;
     const count = Math.min(this.#val.N, this.batchSize);
     const finite = scope(() => {
@@ -564,17 +607,39 @@ export class Solver {
       this.#learner.loadState(this.#best);
       outcome = `the model was given the parameters of its best validation accuracy, ${formatFixed(this.bestValAcc)}`;
     }
-    throw new ValueError({
+    const many = beyond ? `fault ${this.#faults} of this epoch; ` : '';
+    const advice = what === 'examples' ? 'look at the data' : 'try a smaller learning rate, or look at onFault';
+    const step = this.#done + 1;
+    throw new FaultError({
       where: 'Solver',
-      argument,
+      argument: text,
       rule: 'finite',
-      value: `${number} at iteration ${this.#done + 1} / ${this.#numIterations}`,
-      hint: `${outcome}; try a smaller learning rate, or look for bad numbers in the data`,
+      value: `${value} at iteration ${step} / ${this.#numIterations}`,
+      hint: `${many}${outcome}; ${advice}`,
+      ...{ step, what, layer, parameter },
     });
+  }
+
+  /** The best parameters, half the learning rate, and the update rule as at the beginning. */
+  #rollBack(): void {
+    this.#learner.loadState(this.#best as Record<string, Tensor>);
+    if (this.#rate !== undefined) this.#rate *= ROLLBACK_RATE;
+    const rate = this.#rate === undefined ? {} : { learningRate: this.#rate };
+    for (const [name, config] of Object.entries(this.optimConfigs)) {
+      for (const t of Object.values(config).filter(isTensor)) t.dispose();
+      this.optimConfigs[name] = { ...this.#settings.rule.config(), ...rate };
+    }
+  }
+
+  /** Before parameters are kept as the best or written away: a state that is not finite is a fault like others. */
+  #inspect(): void {
+    const found = this.#guard.unsound(this.optimConfigs);
+    if (found) this.#meet(found);
   }
 
   #check(): { trainAcc: number; valAcc: number; bestValAcc: number } {
     const { numTrainSamples, numValSamples, print } = this.#settings;
+    this.#inspect();
     const trainAcc = this.#accuracy(this.#train, numTrainSamples);
     const valAcc = this.#accuracy(this.#val, numValSamples);
     this.trainAccHistory.push(trainAcc);
@@ -621,82 +686,57 @@ export class Solver {
 
   /**
    * A checkpoint: parameters and running averages, the state of the update rule and of the random streams, histories and
-   * position. Between steps only, as in the callbacks of train().
+   * position. Between steps only, as in the callbacks of train(). It is a safetensors file: other programs can read its
+   * arrays, and checkpointInfo() the rest.
    *
+   * @param options context: plain JSON to keep with it, such as what model and data were made from
    * @throws RuntimeError in the middle of a step; OptionError if a rule of the user's keeps something that is no tensor, finite
    *   number, text or boolean
    */
-  save(): Uint8Array<ArrayBuffer> {
+  save(options: { context?: unknown } = {}): Uint8Array<ArrayBuffer> {
+    checkOptions('save', options, ['context']);
     if (this.#inside) {
       const hint = 'save between steps: in onStep, onEpoch, or the loop over steps()';
       throw new RuntimeError({ where: 'save', rule: 'a step is under way', hint });
     }
-    const { rule, schedule, augment, random } = this.#settings;
-    const arrays = new Map<string, StoredArray>();
-    const group = (name: string, tensors: Iterable<[string, Tensor]>) => {
-      for (const [key, { dtype, shape, data }] of tensors) arrays.set(`${name}/${key}`, { dtype, shape, data });
-    };
-    group('state', Object.entries(this.#reached()));
-    group('best', Object.entries(this.#best ?? {}));
-    const configs = Object.values(this.optimConfigs).map((config, i) => {
-      const entries = Object.entries(config);
-      group(
-        `optim ${i}`,
-        entries.filter((entry): entry is [string, Tensor] => isTensor(entry[1])),
-      );
-      const plain = entries.filter(([, value]) => !isTensor(value));
-      for (const [key, value] of plain) {
-        if (['boolean', 'string', 'undefined'].includes(typeof value) || Number.isFinite(value)) continue;
-        const hint = 'tensors, finite numbers, text and booleans can be saved';
-        throw new OptionError({
-          where: 'save',
-          argument: `${key} of the update rule`,
-          rule: 'plain',
-          value: describe(value),
-          hint,
-        });
-      }
-      return Object.fromEntries(plain);
-    });
-    for (const name of HISTORIES) {
-      const data = Float64Array.from(this[name]);
-      arrays.set(name, { dtype: 'float64', shape: [data.length], data });
-    }
-    if (this.#order) group('epoch', [['order', this.#order]]);
-    const stream = (name: string, source: RandomSource) => {
-      const { key, ...rest } = source.getState();
-      const data = Int32Array.from(key, (word) => word | 0);
-      arrays.set(name, { dtype: 'int32', shape: [data.length], data });
-      return rest;
-    };
     const network = this.model instanceof Network ? this.model : undefined;
-    const dropout = network && network.random !== random ? network.random : undefined;
-    const content = {
-      options: {
-        ...pick(this.#settings, SAVED_OPTIONS),
-        updateRule: rule.name,
-        schedule: typeof schedule === 'function' ? undefined : schedule,
-        augment: typeof augment === 'function' ? undefined : augment,
+    const { random } = this.#settings;
+    return encodeSnapshot({
+      settings: this.#settings,
+      position: {
+        numTrain: this.#train.N,
+        numVal: this.#val.N,
+        reg: network?.reg,
+        learningRate: this.#rate,
+        bestValAcc: this.bestValAcc,
+        epoch: this.epoch,
+        lastEpoch: this.#lastEpoch,
+        done: this.#done,
+        numIterations: this.#numIterations,
+        faults: this.#faults,
       },
-      functions: {
-        updateRule: rule.name === undefined,
-        schedule: typeof schedule === 'function',
-        augment: typeof augment === 'function',
-      },
-      configs,
-      stream: stream('stream', random),
-      modelStream: dropout && stream('modelStream', dropout),
-      numTrain: this.#train.N,
-      numVal: this.#val.N,
-      reg: network?.reg,
-      learningRate: this.#rate,
-      bestValAcc: this.bestValAcc,
-      epoch: this.epoch,
-      lastEpoch: this.#lastEpoch,
-      done: this.#done,
-      numIterations: this.#numIterations,
-    };
-    return writeCheckpoint('solver', content, arrays);
+      histories: this,
+      state: this.#reached(),
+      best: this.#best,
+      configs: Object.values(this.optimConfigs),
+      order: this.#order,
+      modelStream: network && network.random !== random ? network.random : undefined,
+      context: options.context,
+    });
+  }
+
+  /**
+   * Writes a checkpoint now, where the option checkpoint says. Between steps only, as save().
+   *
+   * @returns the name of its file there
+   */
+  async writeCheckpoint(): Promise<string> {
+    const { autosave } = this.#settings;
+    if (!autosave) {
+      const hint = "new Solver(…, { checkpoint: { store: 'folder' } }); save() gives the bytes";
+      throw new RuntimeError({ where: 'writeCheckpoint', rule: 'the option checkpoint was not given', hint });
+    }
+    return autosave.write(this.lossHistory.length, this.save({ context: autosave.context }));
   }
 
   /**
@@ -706,20 +746,22 @@ export class Solver {
    * @param bytes what save() returned
    * @param model made like the one of then
    * @param data the data of then
-   * @param options what a checkpoint cannot hold: functions given as updateRule, schedule and augment, which must be given
+   * @param options file: the name of the bytes, for messages. And what a checkpoint cannot hold: functions given as updateRule, schedule and augment, which must be given
    *   again (given as data, schedule and augment take the place of those of then); random: a stream to go on with (its
-   *   state is set), default a new one. Also log, verbose, printEvery, checkpointName.
+   *   state is set), default a new one. Also log, verbose, printEvery, checkpointName, checkpoint, onFault, faultLimit.
    * @throws DataError for bytes that are no checkpoint; ShapeError if model or data are not those of then
    */
   static resume(
     bytes: Uint8Array,
     model: Network | TrainableModel,
     data: SolverData,
-    options: ResumeOptions = {},
+    options: ResumeOptions & { file?: string } = {},
   ): Solver {
     const where = 'resume';
-    checkOptions(where, options, RESUME_OPTIONS);
-    const stored = readCheckpoint(where, 'solver', bytes);
+    checkOptions(where, options, [...RESUME_OPTIONS, 'file']);
+    const { file, ...others } = options;
+    const stored = readCheckpoint(where, 'solver', bytes, file);
+    if (options.checkpoint !== undefined) new Autosave('Solver: checkpoint', options.checkpoint);
     const functions = stored.record('functions');
     for (const name of ['updateRule', 'schedule', 'augment'] as const) {
       if ((functions[name] === true) === (typeof options[name] === 'function')) continue;
@@ -727,14 +769,19 @@ export class Solver {
         functions[name] === true ? `${name} was a function and must be given again` : `${name} was no function`;
       throw new OptionError({ where, rule });
     }
-    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    const given = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined));
     // Picked by name: a file must not decide where files are written.
     const saved = pick(stored.record('options'), [...SAVED_OPTIONS, 'updateRule', 'schedule', 'augment']);
     const merged = { ...saved, random: new RandomState(0), ...given } as SolverOptions;
     stored.checked(() => settle(merged));
     const solver = new Solver(model, data, merged);
     try {
-      solver.#restore(stored);
+      const { numTrain, numVal } = { numTrain: solver.#train.N, numVal: solver.#val.N };
+      const params = Object.fromEntries(
+        Object.keys(solver.optimConfigs).map((name) => [name, solver.#learner.params[name]]),
+      );
+      const wanted = { settings: solver.#settings, numTrain, numVal, params, state: solver.#learner.state() };
+      solver.#restore(decodeSnapshot(stored, { ...wanted, iterationsPerEpoch: solver.#iterationsPerEpoch }));
       return solver;
     } catch (error) {
       solver.dispose();
@@ -742,61 +789,18 @@ export class Solver {
     }
   }
 
-  /** Everything is read and checked before anything of the model is changed. */
-  #restore(stored: Checkpoint): void {
-    const { rule, random, sampling, weightDecay } = this.#settings;
-    for (const [part, now] of [
-      ['numTrain', this.#train.N],
-      ['numVal', this.#val.N],
-    ] as const) {
-      const then = stored.number(part, { low: 1, integer: true });
-      if (then === now) continue;
-      const label = part === 'numTrain' ? 'training' : 'validation';
-      throw new ShapeError({
-        where: 'resume',
-        argument: 'data',
-        rule: `the ${then} ${label} examples of then`,
-        value: `${now}`,
-      });
-    }
-    const state = stored.groupLike('state', this.#learner.state());
-    const hasBest = Object.keys(stored.group('best')).length > 0;
-    const best = hasBest ? stored.groupLike('best', this.#learner.state()) : undefined;
-    const numbers = stored.content.configs;
+  /** Everything was read and checked before anything of the model is changed. */
+  #restore({ position, histories, state, best, configs, order, stream, modelStream }: StoredSnapshot): void {
+    const { random, sampling } = this.#settings;
     const names = Object.keys(this.optimConfigs);
-    if (!Array.isArray(numbers) || numbers.length !== names.length || !numbers.every(isRecord)) {
-      stored.refuse(`configurations of ${names.length} parameters`);
-    }
-    const configs = names.map((name, i) => {
-      const own =
-        rule.name === undefined
-          ? numbers[i]
-          : stored.checked(() => findUpdateRule('resume', rule.name, numbers[i]).config());
-      const tensors = stored.group(`optim ${i}`);
-      const w = this.#learner.params[name];
-      for (const [key, t] of Object.entries(tensors)) {
-        if (rule.name === undefined || (t.dtype === w.dtype && sameShape(t.shape, w.shape))) continue;
-        stored.refuse(`${key} like ${name}, ${describe(w)}`, describe(t));
-      }
-      return { own, tensors };
-    });
-    const histories = HISTORIES.map((name) => stored.list(name, 'float64') ?? stored.refuse(`a list '${name}'`));
-    const per = this.#iterationsPerEpoch;
-    const count = { low: 0, integer: true };
-    const numIterations = stored.number('numIterations', { ...count, low: per });
-    const done = stored.number('done', { ...count, high: numIterations });
-    const epoch = stored.number('epoch', count);
-    const lastEpoch = stored.number('lastEpoch', { ...count, low: epoch });
-    const bestValAcc = stored.number('bestValAcc', { low: 0, high: 1 });
-    const rate = stored.has('learningRate') ? stored.number('learningRate', { low: 0 }) : undefined;
-    if (rate === undefined && weightDecay > 0) stored.refuse('a learning rate');
-    const reg = stored.has('reg') ? stored.number('reg', { low: 0 }) : undefined;
-    const order = stored.list('epoch/order', 'int32');
-    const { N } = this.#train;
-    const complete = order === undefined ? done % per === 0 : order.length === N && order.every((i) => i >= 0 && i < N);
-    if (sampling === 'epoch' && !complete) stored.refuse(`an order of ${N} examples`);
-    const stream = this.#stream(stored, 'stream');
-    const modelStream = stored.has('modelStream') ? this.#stream(stored, 'modelStream') : undefined;
+    // What needs room comes first.
+    const { reached, kept, states } = lasting(() => ({
+      reached: toTensors(state),
+      kept: best && toTensors(best),
+      states: configs.map(({ tensors }) => toTensors(tensors)),
+    }));
+    if (order && sampling === 'epoch') this.#order = this.#plan.run('order', () => tensor(order, { dtype: 'int32' }));
+    for (const [i, { own }] of configs.entries()) this.optimConfigs[names[i]] = { ...own, ...states[i] };
 
     random.setState(stream);
     const { model } = this;
@@ -804,49 +808,42 @@ export class Solver {
       if (!modelStream) model.random = random;
       else if (model.random === random || model.random === defaultStream) model.random = new RandomState(0);
       if (modelStream) model.random.setState(modelStream);
-      if (reg !== undefined) model.reg = reg;
+      if (position.reg !== undefined) model.reg = position.reg;
     }
-    const reached = persistent(() => toTensors(state));
-    if (best) {
-      this.#best = persistent(() => toTensors(best));
-      for (const name of names) this.bestParams[name] = this.#best[name];
-      this.#learner.loadState(this.#best);
+    if (kept) {
+      this.#best = kept;
+      for (const name of names) this.bestParams[name] = kept[name];
+      this.#learner.loadState(kept);
       this.#last = reached;
     } else {
       this.#learner.loadState(reached);
       for (const t of Object.values(reached)) t.dispose();
     }
-    for (const [i, { own, tensors }] of configs.entries()) {
-      this.optimConfigs[names[i]] = { ...own, ...persistent(() => toTensors(tensors)) };
-    }
     for (const [i, name] of HISTORIES.entries()) for (const value of histories[i]) this[name].push(value);
-    if (order && sampling === 'epoch') this.#order = this.#plan.run('order', () => tensor(order, { dtype: 'int32' }));
-    this.#rate = rate;
-    this.#done = done;
-    this.#numIterations = numIterations;
-    this.#lastEpoch = lastEpoch;
-    this.epoch = epoch;
-    this.bestValAcc = bestValAcc;
-  }
-
-  /** The state of a random stream. */
-  #stream(stored: Checkpoint, name: string): StreamState {
-    const key = stored.list(name, 'int32') ?? stored.refuse(`a random stream '${name}'`);
-    return stored.checked(() => {
-      const probe = new RandomState(0);
-      probe.setState({ ...(stored.record(name) as { pos: number }), key: key.map((word) => word >>> 0) });
-      return probe.getState();
-    });
+    this.#rate = position.learningRate;
+    this.#done = position.done;
+    this.#numIterations = position.numIterations;
+    this.#lastEpoch = position.lastEpoch;
+    this.#faults = position.faults;
+    this.epoch = position.epoch;
+    this.bestValAcc = position.bestValAcc;
   }
 
   async #write(): Promise<void> {
-    const file = `${this.#settings.checkpointName}_epoch_${this.epoch}.lanewise`;
+    const file = `${this.#settings.checkpointName}_epoch_${this.epoch}.safetensors`;
+    this.#inspect();
     this.#settings.print(`Saving checkpoint to "${file}"`);
-    const bytes = this.save();
-    const fs = await nodeModule<typeof import('node:fs')>('node:fs');
-    // Whoever reads while we write, or after a crash, finds the old file or the new one.
-    await fs.promises.writeFile(`${file}.part`, bytes);
-    await fs.promises.rename(`${file}.part`, file);
+    await replaceFile('Solver', file, this.save());
+  }
+
+  async #autosave(): Promise<void> {
+    const { autosave } = this.#settings;
+    if (!autosave) return;
+    const epochEnds = this.#done % this.#iterationsPerEpoch === 0;
+    await autosave.step(epochEnds, this.lossHistory.length, () => {
+      this.#inspect();
+      return this.save({ context: autosave.context });
+    });
   }
 
   /** Training or validation examples, checked. What is no tensor is made one that lasts as long as the Solver. */
@@ -894,18 +891,15 @@ export class Solver {
     const states = Object.values(this.optimConfigs).flatMap((config) => Object.values(config).filter(isTensor));
     const copies = [this.#best, this.#last].flatMap((tensors) => Object.values(tensors ?? {}));
     for (const t of [...states, ...copies, ...this.#owned]) t.dispose();
+    this.#guard.dispose();
     this.#plan.dispose();
     this.#batches.dispose();
   }
 }
 
-function pick<K extends string>(
-  from: Readonly<Partial<Record<K, unknown>>>,
-  names: readonly K[],
-): Partial<Record<K, unknown>> {
-  return Object.fromEntries(names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]]))) as Partial<
-    Record<K, unknown>
-  >;
+/** What `make` makes belongs to no scope; all of it is there, or nothing. */
+function lasting<T>(make: () => T): T {
+  return persistent(() => attempt(make));
 }
 
 /** Copies of all tensors that belong to no scope; into those of `into` if there are any. */
@@ -914,7 +908,7 @@ function copyInto(
   tensors: Readonly<Record<string, Tensor>>,
 ): Record<string, Tensor> {
   const entries = Object.entries(tensors);
-  if (!into) return persistent(() => Object.fromEntries(entries.map(([name, t]) => [name, t.clone()])));
+  if (!into) return lasting(() => Object.fromEntries(entries.map(([name, t]) => [name, t.clone()])));
   for (const [name, t] of entries) kernels.convert(into[name], t);
   return into;
 }

@@ -45,12 +45,14 @@ test('checkpointName writes a file after each accuracy check; the latest goes on
     log: (line) => lines.push(line),
   });
   await whole.train();
-  expect(readdirSync(folder).sort()).toEqual([0, 1, 2, 3].map((n) => `run_epoch_${n}.lanewise`));
+  expect(readdirSync(folder).sort()).toEqual([0, 1, 2, 3].map((n) => `run_epoch_${n}.safetensors`));
   expect(lines.filter((line) => line.startsWith('Saving'))).toEqual(
-    [0, 1, 2, 3].map((n) => `Saving checkpoint to "${checkpointName}_epoch_${n}.lanewise"`),
+    [0, 1, 2, 3].map((n) => `Saving checkpoint to "${checkpointName}_epoch_${n}.safetensors"`),
   );
   const model = net();
-  const solver = lw.Solver.resume(readFileSync(`${checkpointName}_epoch_2.lanewise`), model, data, { verbose: false });
+  const solver = lw.Solver.resume(readFileSync(`${checkpointName}_epoch_2.safetensors`), model, data, {
+    verbose: false,
+  });
   await solver.train();
   expect(solver.lossHistory).toEqual(whole.lossHistory);
   for (const name of model.paramNames) expect(bits(model.params[name])).toEqual(bits(whole.bestParams[name]));
@@ -61,7 +63,9 @@ test('checkpointName writes a file after each accuracy check; the latest goes on
 test('a folder that does not exist ends the run with the system’s error', async () => {
   const checkpointName = join(folder, 'none', 'run');
   const solver = new lw.Solver(net(), examples(20), { checkpointName, verbose: false });
-  await expect(solver.train()).rejects.toThrow(/ENOENT/);
+  await expect(solver.train()).rejects.toThrow(
+    /^Solver: .*run_epoch_1\.safetensors could not be written: ENOENT.*; whatever was there before is still there$/,
+  );
 });
 
 /** Bytes of live JavaScript objects. */

@@ -6,7 +6,8 @@ import { formatFixed } from '../format.js';
 import * as kernels from '../kernels.js';
 import { attempt, Plan, persistent, scope } from '../memory.js';
 import { random as defaultStream, type RandomSource } from '../random.js';
-import { isBrowser, readFile, replaceFile } from '../runtime/host.js';
+import { readFile, replaceFile } from '../runtime/files.js';
+import { isBrowser } from '../runtime/host.js';
 import { empty, type Indices, type Nested, type Tensor, tensor } from '../tensor.js';
 import { ANY_LABEL, checkExamples, checkLabels, checkTrained, floatTypeOf } from './checks.js';
 
@@ -245,7 +246,7 @@ export abstract class LinearClassifier {
   /** The weights as the bytes of a file. */
   toBytes(): Uint8Array<ArrayBuffer> {
     const { dtype, shape, data } = checkTrained('toBytes', this.#W);
-    return writeCheckpoint(`linear ${this.kind}`, {}, new Map([['W', { dtype, shape, data }]]));
+    return writeCheckpoint('toBytes', `linear ${this.kind}`, {}, new Map([['W', { dtype, shape, data }]]));
   }
 
   /** A classifier from the bytes of one of its kind. Throws DataError for anything else. */
@@ -264,7 +265,7 @@ export abstract class LinearClassifier {
     checkOptions(where, options, ['verbose', 'log']);
     const { verbose = true, log = console.log } = options;
     checkPath(where, path, 'keep the bytes of toBytes() instead');
-    await replaceFile(path, this.toBytes());
+    await replaceFile(where, path, this.toBytes());
     if (verbose) log(`${path} saved.`);
   }
 
@@ -277,8 +278,8 @@ export abstract class LinearClassifier {
   async load(path: string): Promise<boolean> {
     const where = 'load';
     checkPath(where, path, 'use fromBytes() instead');
-    const bytes = await readFile(path);
-    if (bytes) this.#restore(where, bytes);
+    const bytes = await readFile(where, path);
+    if (bytes) this.#restore(where, bytes, path);
     return bytes !== undefined;
   }
 
@@ -287,8 +288,8 @@ export abstract class LinearClassifier {
     this.W = undefined;
   }
 
-  #restore(where: string, bytes: Uint8Array): void {
-    const stored = readCheckpoint(where, `linear ${this.kind}`, bytes);
+  #restore(where: string, bytes: Uint8Array, file?: string): void {
+    const stored = readCheckpoint(where, `linear ${this.kind}`, bytes, file);
     const { dtype, shape, data } = stored.arrays.get('W') ?? stored.refuse("an array 'W'");
     scope(() => {
       const W = tensor(data, { dtype, shape });

@@ -1,41 +1,58 @@
-/**
- * A run on disk: what the Solver saves, behind one line with the settings that its model and data are made from again.
- *
- *     'LANEWISE RUN 1\n'   JSON { settings }   '\n'   bytes of Solver.save()
- */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DataError } from '../index.js';
+/** Runs on disk: checkpoints of a Solver that keep with them the settings that model and data are made from again. */
+import { readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { checkpointInfo, DataError, folderStore, newestCheckpoint, within } from '../index.js';
+import { UsageError } from './flags.js';
 import type { Settings } from './settings.js';
 
-const FIRST_LINE = 'LANEWISE RUN 1\n';
-/** No settings are longer. */
-const MAX_SETTINGS = 2 ** 20;
-
-/** Whoever reads meanwhile, or after a crash, finds the old file or the new one. */
-export function writeRun(file: string, settings: Settings, solver: Uint8Array): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(`${file}.part`, Buffer.concat([Buffer.from(`${FIRST_LINE}${JSON.stringify({ settings })}\n`), solver]));
-  renameSync(`${file}.part`, file);
+export interface SavedRun {
+  file: string;
+  /** JSON, not checked here. */
+  settings: object;
+  /** On which it ran: the same one goes on with the same bits. */
+  build: string;
+  /** For Solver.resume(). */
+  solver: Uint8Array;
+  /** Newer files that could not be read, and why. */
+  damaged: { file: string; error: Error }[];
 }
 
-/** DataError for files of another kind. The settings are JSON, and not checked further here. */
-export function readRun(file: string): { file: string; settings: object; solver: Uint8Array } {
-  const bytes = readFileSync(file);
-  const refuse = (offset: number, expected: string, hint?: string) =>
-    new DataError({ where: 'train', file, offset, expected, ...(hint === undefined ? {} : { hint }) });
-  if (bytes.toString('latin1', 0, FIRST_LINE.length) !== FIRST_LINE) {
-    const own = bytes.toString('latin1', 0, 8) === 'LANEWISE';
-    const hint = own ? 'this is the checkpoint of a Solver: Solver.resume() takes it' : undefined;
-    throw refuse(0, 'a checkpoint of lanewise train', hint);
+/** What is kept with a checkpoint. */
+export function contextOf(settings: Settings): object {
+  return { settings };
+}
+
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** A file, or the newest of a folder that is whole. DataError for files of another kind. */
+export async function readRun(path: string): Promise<SavedRun> {
+  if (!isFolder(path)) return describeRun(path, readFileSync(path), []);
+  const found = await newestCheckpoint(path).catch((error: unknown) =>
+    within('train', () => {
+      throw error;
+    }),
+  );
+  if (!found) throw new UsageError(`--resume: there is no checkpoint in ${path}`);
+  const inside = (file: string) => join(path, file);
+  const damaged = found.damaged.map(({ file, error }) => ({ file: inside(file), error }));
+  return describeRun(inside(found.file), found.bytes, damaged);
+}
+
+function describeRun(file: string, solver: Uint8Array, damaged: SavedRun['damaged']): SavedRun {
+  const { kind, build, context } = within('train', () => checkpointInfo(solver, { file }));
+  const settings = (context as { settings?: unknown } | null | undefined)?.settings;
+  if (kind === 'solver' && typeof settings === 'object' && settings !== null) {
+    return { file, settings, build, solver, damaged };
   }
-  const end = bytes.indexOf('\n', FIRST_LINE.length);
-  try {
-    if (end < 0 || end > MAX_SETTINGS) throw new SyntaxError('no end');
-    const { settings } = JSON.parse(bytes.toString('utf8', FIRST_LINE.length, end)) as { settings: unknown };
-    if (typeof settings !== 'object' || settings === null) throw new SyntaxError('no settings');
-    return { file, settings, solver: new Uint8Array(bytes.buffer, bytes.byteOffset + end + 1, bytes.length - end - 1) };
-  } catch {
-    throw refuse(FIRST_LINE.length, 'settings in JSON');
-  }
+  const hint = kind === 'solver' ? 'Solver.resume() takes it' : undefined;
+  const found = `one of kind '${kind}' without settings`;
+  const expected = 'a checkpoint of lanewise train';
+  throw new DataError({ where: 'train', file, expected, found, ...(hint && { hint }) });
+}
+
+/** Whoever reads meanwhile, or after a crash, finds the old file or the new one. */
+export async function writeFile(file: string, bytes: Uint8Array): Promise<void> {
+  await folderStore(dirname(file)).write(basename(file), bytes);
 }

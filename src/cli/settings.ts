@@ -31,6 +31,7 @@ import { readSpec } from './spec.js';
 import {
   AUGMENT,
   augmentationText,
+  policies,
   readAugmentation,
   readRule,
   readSchedule,
@@ -57,6 +58,24 @@ function odd(typed: string): number {
 }
 
 const count = number({ low: 1, integer: true });
+
+export interface Interval {
+  everySteps?: number;
+  everyMinutes?: number;
+  everyEpochs?: number;
+}
+
+/** 500, 10m, epoch, none */
+function readInterval(typed: string): Interval | null {
+  if (typed === 'none') return null;
+  if (typed === 'epoch') return { everyEpochs: 1 };
+  const [, digits, minutes] = /^(\d+(?:\.\d+)?)(m?)$/.exec(typed) ?? [];
+  const value = Number(digits);
+  if (minutes === 'm' && value > 0) return { everyMinutes: value };
+  if (minutes === '' && Number.isInteger(value) && value > 0) return { everySteps: value };
+  throw new RuleError("steps such as 500, minutes such as 10m, 'epoch' or 'none'");
+}
+
 const DATA = 'Data';
 const MODEL = 'Model';
 const TRAINING = 'Training';
@@ -184,6 +203,12 @@ export const flags = {
     text: 'Longer gradients are scaled down to this norm (default: they are not)',
     read: number({ low: 0, above: true }),
   },
+  onFault: {
+    value: 'NAME',
+    group: TRAINING,
+    text: `NaN or infinity in loss or gradients: ${policies.join(', ')} (default: stop)`,
+    read: choice(...policies),
+  },
   augment: {
     value: 'LIST',
     bare: AUGMENT,
@@ -207,9 +232,9 @@ export const flags = {
     read: number({ low: 0, high: 2 ** 32 - 1, integer: true }),
   },
   resume: {
-    value: 'FILE',
+    value: 'PATH',
     group: TRAINING,
-    text: 'Go on from a checkpoint: with the rest of its epochs, or as many again',
+    text: 'Go on from a checkpoint, or the newest of a folder: with the rest of its epochs, or as many again',
     read: text,
   },
   flipEvaluation: { group: TRAINING, text: 'Measure the test accuracy with mirror images, too' },
@@ -232,6 +257,12 @@ export const flags = {
     read: text,
   },
   save: { value: 'FILE', group: OUTPUT, text: 'Write a checkpoint at the end', read: text },
+  saveEvery: {
+    value: 'TIME',
+    group: OUTPUT,
+    text: "Write checkpoints to --out every so many steps (500), minutes (10m) or each epoch ('epoch'); 'none' (default: 5m)",
+    read: readInterval,
+  },
   pictures: { negated: true, group: OUTPUT, text: 'Draw no pictures' },
   json: { group: OUTPUT, text: 'Print the result as one JSON document' },
   quiet: { group: OUTPUT, text: 'Print the result and nothing else' },
@@ -315,6 +346,7 @@ function complete(model: ModelName, values: TrainValues): Settings {
     warmup: values.warmup ?? schedules[schedule].warmup,
     weightDecay: values.weightDecay ?? ('weightDecay' in rules[updateRule] ? rules.adamw.weightDecay : 0),
     clipNorm: values.clipNorm ?? null,
+    onFault: values.onFault ?? 'stop',
     augment: values.augment ?? null,
     batchSize: values.batchSize ?? 100,
     sampling: values.sampling ?? 'replacement',
@@ -322,6 +354,9 @@ function complete(model: ModelName, values: TrainValues): Settings {
     seed: values.seed ?? 0,
     flipEvaluation: values.flipEvaluation ?? false,
   };
+  if (settings.onFault === 'clip' && settings.clipNorm === null) {
+    throw new UsageError('--on-fault clip needs --clip-norm, which says to what gradients are scaled');
+  }
   if (settings.loss !== 'softmax' && settings.labelSmoothing !== 0) {
     throw new UsageError(`--label-smoothing does not go with --loss ${settings.loss}`);
   }

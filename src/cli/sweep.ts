@@ -1,5 +1,5 @@
 /** `lanewise sweep`: many trials on all cores, a ledger that outlives a crash, and what came of it as table and picture. */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -15,7 +15,7 @@ import {
   type TrialSettings,
   ValueError,
 } from '../index.js';
-import { readRun, writeRun } from './checkpoint.js';
+import { writeFile } from './checkpoint.js';
 import { SYNTHETIC } from './dataset.js';
 import { type Command, choice, type Flags, number, text, UsageError, type Values } from './flags.js';
 import { Interrupt } from './interrupt.js';
@@ -244,7 +244,7 @@ class Sweep {
     this.#pool ??= this.#start();
     const pool = await this.#pool;
     signal.throwIfAborted();
-    const state = from === 0 ? undefined : readRun(this.#stateFile(trial, from)).solver;
+    const state = from === 0 ? undefined : readFileSync(this.#stateFile(trial, from));
     const start = performance.now();
     const abort = () => pool.end(signal.reason);
     signal.addEventListener('abort', abort);
@@ -261,7 +261,7 @@ class Sweep {
         seconds: Math.round(performance.now() - start) / 1000,
       };
       // The state comes first: a trial in the ledger can go on.
-      if (reached) writeRun(this.#stateFile(trial, until), settings, reached);
+      if (reached) await writeFile(this.#stateFile(trial, until), reached);
       this.#ledger.add(entry, until);
       rmSync(this.#stateFile(trial, from), { force: true });
       return entry;
@@ -336,7 +336,7 @@ class Sweep {
   }
 
   #stateFile(trial: number, epochs: number): string {
-    return join(this.#stateFolder(), `${trial + 1}-epoch-${epochs}.lanewise`);
+    return join(this.#stateFolder(), `${trial + 1}-epoch-${epochs}.safetensors`);
   }
 }
 

@@ -2,6 +2,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  type Build,
+  FaultError,
   type Info,
   info,
   init,
@@ -12,9 +14,10 @@ import {
   Solver,
   type StepEvent,
   type Summary,
+  support,
   type Tensor,
 } from '../index.js';
-import { readRun, writeRun } from './checkpoint.js';
+import { contextOf, isFolder, readRun, type SavedRun, writeFile } from './checkpoint.js';
 import { type DataSet, IMAGE_SHAPE, load, SYNTHETIC } from './dataset.js';
 import { filterRows } from './filters.js';
 import { type Command, flagName, UsageError } from './flags.js';
@@ -71,17 +74,30 @@ interface Prepared {
   /** The same for readers. */
   table: string;
   solver: Solver;
+  /** Whether a checkpoint was written on the way. */
+  saves: { count: number };
   /** Seconds that reading or drawing the data took. */
   loading: number;
 }
 
 async function prepare(values: TrainValues, progress: Progress, signal: AbortSignal): Promise<Prepared> {
-  const saved = values.resume === undefined ? undefined : readRun(values.resume);
+  const saved = values.resume === undefined ? undefined : await readRun(values.resume);
+  for (const { file, error } of saved?.damaged ?? []) {
+    progress.notice(`WARNING: ${file} cannot be read; going on from the one before. ${error.message}`);
+  }
   const settings = saved ? settleAgain(values, saved) : settle(values);
   if (settings.data !== SYNTHETIC && !/^https?:\/\//.test(settings.data) && !existsSync(settings.data)) {
     throw new UsageError(`--data must be '${SYNTHETIC}' or a folder, file or URL that exists, got '${settings.data}'`);
   }
-  const { build, threads, reason } = await init({ threads: values.threads ?? 'auto', build: values.build ?? 'auto' });
+  const { build, threads, reason } = await init({
+    threads: values.threads ?? 'auto',
+    build: values.build ?? (await buildOf(saved)),
+  });
+  if (saved && saved.build !== build) {
+    progress.notice(
+      `WARNING: ${saved.file} is of the ${saved.build} build: ${build} goes on, but not with the same bits.`,
+    );
+  }
   const random = new RandomState(settings.seed);
   // A net that cannot be made is better refused before anything is loaded; so is a place that cannot be written to.
   const model = saved ? makeModel(settings, random) : makeNewModel(settings, values, random);
@@ -100,10 +116,27 @@ async function prepare(values: TrainValues, progress: Progress, signal: AbortSig
       table = text;
     },
   });
+  const saves = { count: 0 };
+  const checkpoint = {
+    store: outOf(values),
+    // Without an interval they are written when the run is stopped, and not by the clock.
+    ...(values.saveEvery === null ? { everySteps: NEVER } : values.saveEvery),
+    context: contextOf(settings),
+    onSave: () => saves.count++,
+    onError: (error: Error) => progress.notice(`WARNING: ${error.message}. Training goes on.`),
+  };
   const solver = saved
-    ? Solver.resume(saved.solver, model, data, { random, verbose: false })
-    : new Solver(model, data, { ...solverOptions(settings), random });
-  return { settings, data, model, summary, table, solver, loading };
+    ? Solver.resume(saved.solver, model, data, { random, verbose: false, checkpoint, file: saved.file })
+    : new Solver(model, data, { ...solverOptions(settings), random, checkpoint });
+  return { settings, data, model, summary, table, solver, saves, loading };
+}
+
+const NEVER = 2 ** 31 - 1;
+
+/** That of the checkpoint, if this host has it. */
+async function buildOf(saved: SavedRun | undefined): Promise<Build | 'auto'> {
+  if (saved?.build === 'relaxed') return (await support()).relaxedSimd ? 'relaxed' : 'auto';
+  return saved?.build === 'simd' ? 'simd' : 'auto';
 }
 
 /** UsageError if the net cannot be made: it was asked for. */
@@ -116,8 +149,9 @@ function makeNewModel(settings: Settings, { spec }: TrainValues, random: RandomS
   }
 }
 
-function outOf({ out = 'lanewise-out' }: TrainValues): string {
-  return out;
+/** A run that goes on from a folder stays there. */
+function outOf({ out, resume }: TrainValues): string {
+  return out ?? (resume !== undefined && isFolder(resume) ? resume : 'lanewise-out');
 }
 
 /** 'fully-connected-net 100-100' */
@@ -150,9 +184,15 @@ async function run({ solver }: Prepared, progress: Progress, interrupt: Interrup
   let loss: number | undefined;
   const onStep = (event: StepEvent) => {
     images += event.examples;
-    loss = loss === undefined ? event.loss : 0.9 * loss + 0.1 * event.loss;
+    const { fault } = event;
+    if (fault) progress.line(`step ${fault.step}: ${fault.text} is ${fault.value}; ${fault.action}`);
+    if (Number.isFinite(event.loss)) loss = loss === undefined ? event.loss : 0.9 * loss + 0.1 * event.loss;
     const epoch = Math.min(event.numEpochs, event.epoch + 1);
-    progress.update(event.iteration * solver.batchSize, `epoch ${epoch}/${event.numEpochs}`, `loss ${loss.toFixed(3)}`);
+    progress.update(
+      event.iteration * solver.batchSize,
+      `epoch ${epoch}/${event.numEpochs}`,
+      `loss ${(loss ?? NaN).toFixed(3)}`,
+    );
   };
   progress.start(solver.numIterations * solver.batchSize, 'images', solver.iteration * solver.batchSize);
   try {
@@ -255,7 +295,8 @@ async function draw(out: string, { settings, data, model }: Prepared, { history,
 }
 
 function summary({ accuracy, history, timings, data, files }: Report): string {
-  const { loss } = history;
+  // Of steps that were skipped there is none.
+  const loss = history.loss.filter(Number.isFinite);
   const [first, last] = [loss[0] as number, loss.slice(-Math.ceil(loss.length / 50))];
   const end = last.reduce((sum, v) => sum + v, 0) / last.length;
   const { imagesPerSecond, gflops } = timings;
@@ -294,10 +335,11 @@ function nextSteps({ data, model }: Settings): string {
 }
 
 function stopped({ progress, accuracy, files }: Report, values: TrainValues): string {
-  const same = (['out', 'build', 'threads'] as const).flatMap((name) => {
+  const own = values.save === undefined ? (['build', 'threads'] as const) : (['out', 'build', 'threads'] as const);
+  const same = own.flatMap((name) => {
     return values[name] === undefined ? [] : [flagName(name), quoted(String(values[name]))];
   });
-  const again = ['train --resume', quoted(files.checkpoint as string), ...same].join(' ');
+  const again = ['train --resume', quoted(values.save ?? outOf(values)), ...same].join(' ');
   const { epoch, epochs, step, steps } = progress;
   const best =
     accuracy.validation === null
@@ -322,7 +364,7 @@ export const train: Command<typeof flags> = {
     ['train --model three-layer-convnet --filters 16 --filter-size 5', "the course's convolutional net"],
     ['train --augment --schedule cosine --warmup 0.1 --epochs 8', 'the small net, trained longer'],
     ['train --json --quiet > run.json', 'for programs'],
-    ['train --resume lanewise-out/checkpoint.lanewise', 'after Ctrl-C'],
+    ['train --resume lanewise-out', 'after Ctrl-C, a crash or a power cut'],
   ],
   async run(values) {
     const { json, quiet, pictures } = values;
@@ -345,13 +387,24 @@ export const train: Command<typeof flags> = {
       return interrupt.code;
     }
     progress.line(describeRun(prepared));
-    const { training, images } = await run(prepared, progress, interrupt);
-    const { settings, solver } = prepared;
+    const { settings, solver, saves } = prepared;
+    let training: number;
+    let images: number;
+    try {
+      ({ training, images } = await run(prepared, progress, interrupt));
+    } catch (error) {
+      if (error instanceof FaultError && solver.iteration > 0) {
+        progress.notice(`The state before that step: ${join(out, await solver.writeCheckpoint())}`);
+      }
+      throw error;
+    }
     const interrupted = interrupt.code !== undefined && solver.iteration < solver.numIterations;
     const result = report(prepared, interrupted, training, images);
-    if (interrupted || values.save !== undefined) {
-      result.files.checkpoint = values.save ?? join(out, 'checkpoint.lanewise');
-      writeRun(result.files.checkpoint, settings, solver.save());
+    if (values.save !== undefined) {
+      await writeFile(values.save, solver.save({ context: contextOf(settings) }));
+      result.files.checkpoint = values.save;
+    } else if (interrupted || saves.count > 0) {
+      result.files.checkpoint = join(out, await solver.writeCheckpoint());
     }
     if (interrupted) {
       progress.notice(stopped(result, values));

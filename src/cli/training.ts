@@ -1,5 +1,5 @@
 /** Update rules, schedules and changes to images, by the names that `lanewise train` has for them. */
-import type { AugmentOptions, UpdateRuleName } from '../index.js';
+import type { AugmentOptions, FaultPolicy, UpdateRuleName } from '../index.js';
 import { choice, number, RuleError } from './flags.js';
 
 /** How a net is trained, as plain JSON. */
@@ -10,6 +10,7 @@ export interface TrainingSettings {
   schedule: ScheduleName;
   warmup: number;
   clipNorm: number | null;
+  onFault: FaultPolicy;
   weightDecay: number;
   augment: AugmentOptions | null;
   sampling: (typeof samplings)[number];
@@ -51,11 +52,12 @@ function ruleOptions({ updateRule, learningRate, weightDecay }: TrainingSettings
 
 /** All that the Solver is told of the settings. */
 export function solverOptions(settings: TrainingSettings) {
-  const { schedule, warmup, clipNorm, augment, lrDecay, batchSize, sampling, epochs } = settings;
+  const { schedule, warmup, clipNorm, onFault, augment, lrDecay, batchSize, sampling, epochs } = settings;
   return {
     ...ruleOptions(settings),
     schedule: { name: schedules[schedule].name, warmup },
     clipNorm: clipNorm ?? undefined,
+    onFault,
     augment: augment ?? undefined,
     ...{ lrDecay, batchSize, sampling, numEpochs: epochs, verbose: false },
   };
@@ -82,6 +84,9 @@ export const scheduleNames = Object.keys(schedules) as ScheduleName[];
 export function readSchedule(typed: string): ScheduleName {
   return /^one[-_]?cycle$/i.test(typed) ? 'one-cycle' : choice(...scheduleNames)(typed);
 }
+
+/** What to do about numbers that are not finite. */
+export const policies = ['stop', 'skip', 'clip', 'rollback'] as const satisfies readonly FaultPolicy[];
 
 export const samplings = ['replacement', 'epoch'] as const;
 

@@ -65,18 +65,45 @@ export function affineBackward(dout: Tensor, cache: AffineCache): [Tensor, Tenso
   return affineGradients(dout, cache, true) as [Tensor, Tensor, Tensor];
 }
 
-/** affineBackward; without needDx the gradient of the input is left out, which saves the first layer of a net a product. */
+/** The gradient of w as the product that it is, for an update rule that computes it a strip at a time. */
+export class AffineGradient {
+  /** Strength of the L2 regularisation that belongs to it: the gradient is xᵀ dout + reg w. */
+  reg = 0;
+
+  constructor(
+    readonly x: Tensor,
+    readonly dout: Tensor,
+  ) {}
+}
+
+/**
+ * affineBackward; without needDx the gradient of the input is left out, which saves the first layer of a net a product;
+ * without needDw that of w is left as a product, with a copy of dout.
+ */
 export function affineGradients(
   dout: Tensor,
   cache: AffineCache,
   needDx: boolean,
-): [Tensor | undefined, Tensor, Tensor] {
+  needDw?: true,
+): [Tensor | undefined, Tensor, Tensor];
+export function affineGradients(
+  dout: Tensor,
+  cache: AffineCache,
+  needDx: boolean,
+  needDw: boolean,
+): [Tensor | undefined, Tensor | AffineGradient, Tensor];
+export function affineGradients(
+  dout: Tensor,
+  cache: AffineCache,
+  needDx: boolean,
+  needDw = true,
+): [Tensor | undefined, Tensor | AffineGradient, Tensor] {
   const { x, w, D, M } = checkCache('affineBackward', cache, AffineCache, 'affineForward');
   const N = x.shape[0] as number;
   checkDout('affineBackward', dout, { shape: [N, M], dtype: x.dtype });
   return attempt(() => {
-    const dw = empty([D, M], x.dtype);
-    kernels.gemm(dw, x, dout, D, M, N, { transA: true });
+    const dw = needDw ? empty([D, M], x.dtype) : new AffineGradient(x, dout.clone());
+    if (!(dw instanceof AffineGradient)) kernels.gemm(dw, x, dout, D, M, N, { transA: true });
     const db = empty([M], x.dtype);
     kernels.columnSums(db, dout);
     if (!needDx) return [undefined, dw, db];

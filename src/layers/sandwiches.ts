@@ -3,7 +3,7 @@ import * as kernels from '../kernels.js';
 import { attempt } from '../memory.js';
 import { empty, type Tensor } from '../tensor.js';
 import { type ActivationCache, reluBackward, reluForward } from './activations.js';
-import { AffineCache, affineForward, affineGradients, checkAffine } from './affine.js';
+import { AffineCache, type AffineGradient, affineForward, affineGradients, checkAffine } from './affine.js';
 import { checkCache, checkDout } from './checks.js';
 import { type BatchnormParam, batchnormBackwardAlt, batchnormForward, type NormCache } from './norm.js';
 
@@ -37,18 +37,31 @@ export function affineReluBackward(dout: Tensor, cache: AffineReluCache): [Tenso
   return affineReluGradients(dout, cache, true) as [Tensor, Tensor, Tensor];
 }
 
-/** affineReluBackward, with the gradient of the input only if it is needed. */
+/** affineReluBackward, with gradients of the input and of w only if they are needed: see affineGradients. */
 export function affineReluGradients(
   dout: Tensor,
   cache: AffineReluCache,
   needDx: boolean,
-): [Tensor | undefined, Tensor, Tensor] {
+  needDw?: true,
+): [Tensor | undefined, Tensor, Tensor];
+export function affineReluGradients(
+  dout: Tensor,
+  cache: AffineReluCache,
+  needDx: boolean,
+  needDw: boolean,
+): [Tensor | undefined, Tensor | AffineGradient, Tensor];
+export function affineReluGradients(
+  dout: Tensor,
+  cache: AffineReluCache,
+  needDx: boolean,
+  needDw = true,
+): [Tensor | undefined, Tensor | AffineGradient, Tensor] {
   const { affine, out } = checkCache('affineReluBackward', cache, AffineReluCache, 'affineReluForward');
   checkDout('affineReluBackward', dout, out);
   return attempt(() => {
     const da = empty(out.shape, out.dtype);
     kernels.unaryBackward('relu', da, dout, out);
-    const gradients = affineGradients(da, affine, needDx);
+    const gradients = affineGradients(da, affine, needDx, needDw);
     da.dispose();
     return gradients;
   });

@@ -18,7 +18,7 @@ import {
   tanhBackward,
   tanhForward,
 } from '../layers/activations.js';
-import { type AffineCache, affineForward, affineGradients } from '../layers/affine.js';
+import { type AffineCache, type AffineGradient, affineForward, affineGradients } from '../layers/affine.js';
 import { type DropoutCache, dropoutBackward, dropoutForward } from '../layers/dropout.js';
 import { type AffineReluCache, affineReluForward, affineReluGradients } from '../layers/sandwiches.js';
 import type { Layer } from '../network.js';
@@ -37,7 +37,12 @@ function affineLayer<Cache>(
   options: AffineOptions,
   keepsOutput: boolean,
   forward: (x: Tensor, w: Tensor, b: Tensor) => [Tensor, Cache],
-  gradients: (dout: Tensor, cache: Cache, needDx: boolean) => [Tensor | undefined, Tensor, Tensor],
+  gradients: (
+    dout: Tensor,
+    cache: Cache,
+    needDx: boolean,
+    needDw: boolean,
+  ) => [Tensor | undefined, Tensor | AffineGradient, Tensor],
 ): Layer {
   checkOptions(name, options, ['weightScale']);
   checkNumber(name, 'units', units, { low: 1, integer: true });
@@ -53,7 +58,7 @@ function affineLayer<Cache>(
         { keepsInput: true, keepsOutput, products: D * units },
         (x) => forward(x, W.value, b.value),
         (dout, cache, needDx) => {
-          const [dx, dw, db] = gradients(dout, cache, needDx);
+          const [dx, dw, db] = gradients(dout, cache, needDx, !W.deferred);
           W.gradient = dw;
           b.gradient = db;
           return dx;

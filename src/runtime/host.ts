@@ -84,24 +84,6 @@ export async function readUrl(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-/** Writes a file, outside browsers. Whoever reads meanwhile, or after a crash, finds the old file or the new one. */
-export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const { promises } = await nodeModule<typeof import('node:fs')>('node:fs');
-  await promises.writeFile(`${path}.part`, bytes);
-  await promises.rename(`${path}.part`, path);
-}
-
-/** Bytes of a file, outside browsers; undefined if there is none. */
-export async function readFile(path: string): Promise<Uint8Array | undefined> {
-  const { promises } = await nodeModule<typeof import('node:fs')>('node:fs');
-  try {
-    return await promises.readFile(path);
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 /** What the thread pool needs of a worker, in every host. */
 export interface HostWorker {
   /** transfer: buffers that are handed over instead of copied. */

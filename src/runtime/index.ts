@@ -1,12 +1,12 @@
 /** Loads the kernels: picks the best build the host accepts, starts the threads, and says which and why. */
 import { checkChoice, checkNumber, checkOptions, describe, OptionError, RuntimeError } from '../errors.js';
+import { type Assets, type Build, beside } from './assets.js';
 import { hasRelaxedSimd, hasSimd, hasThreads } from './features.js';
-import { type Build, beside, type Files } from './files.js';
 import { allowRelaxedSimd, cores, host, readUrl, threadsRefused } from './host.js';
 import { type Kernel, kernelsOver } from './instance.js';
 import { ThreadPool } from './pool.js';
 
-export type { Build } from './files.js';
+export type { Build } from './assets.js';
 
 export interface InitOptions {
   /** Computing threads, the caller's included; 'auto' (default): one per core, where the host allows threads. */
@@ -54,11 +54,11 @@ export function current(): Runtime {
 }
 
 /**
- * Loads the kernels. A second call replaces the runtime; tensors of the old one can no longer be used. files: where the
+ * Loads the kernels. A second call replaces the runtime; tensors of the old one can no longer be used. assets: where the
  * binaries and the script of the threads are, unless options say.
  */
-export function start(options: InitOptions = {}, files: Files = beside): Promise<Runtime> {
-  const next = starting.then(() => load(options, files));
+export function start(options: InitOptions = {}, assets: Assets = beside): Promise<Runtime> {
+  const next = starting.then(() => load(options, assets));
   starting = next.catch(() => undefined);
   return next;
 }
@@ -87,7 +87,7 @@ function checkInit(options: InitOptions): { threads: number | 'auto'; build: Bui
   return { threads, build, maxPages: Math.min(MAX_PAGES, Math.floor(maxMemory / PAGE)) };
 }
 
-async function load(options: InitOptions, files: Files): Promise<Runtime> {
+async function load(options: InitOptions, assets: Assets): Promise<Runtime> {
   const wanted = checkInit(options);
   if (!hasSimd()) {
     throw new RuntimeError({
@@ -97,9 +97,9 @@ async function load(options: InitOptions, files: Files): Promise<Runtime> {
     });
   }
   const [build, buildReason] = await chooseBuild(wanted.build);
-  const [threads, threadsReason] = await chooseThreads(wanted.threads, files);
+  const [threads, threadsReason] = await chooseThreads(wanted.threads, assets);
   const memory = reserve(threads > 1, wanted.maxPages);
-  const module = await compile(options.wasm ?? (await files.binary(build, threads > 1)));
+  const module = await compile(options.wasm ?? (await assets.binary(build, threads > 1)));
   let exports: Record<string, Kernel>;
   try {
     exports = await kernelsOver(module, memory.memory);
@@ -114,7 +114,7 @@ async function load(options: InitOptions, files: Files): Promise<Runtime> {
     const value = 'a module without kernels';
     throw new RuntimeError({ where: 'init', argument: 'wasm', rule: 'a binary of lanewise', value });
   }
-  const script = files.thread;
+  const script = assets.thread;
   const pool = threads > 1 && script ? await ThreadPool.start(script, module, memory.memory, threads) : undefined;
   const names = Object.keys(exports);
   const kernels = new Map(names.map((name, index) => [name, { call: exports[name] as Kernel, index }]));
@@ -144,9 +144,9 @@ async function chooseBuild(wanted: Build | 'auto'): Promise<[Build, string]> {
   throw new RuntimeError({ where: 'init', rule: 'this host has no relaxed SIMD', hint: "use build: 'simd' or 'auto'" });
 }
 
-async function chooseThreads(wanted: number | 'auto', files: Files): Promise<[number, string]> {
+async function chooseThreads(wanted: number | 'auto', assets: Assets): Promise<[number, string]> {
   if (wanted === 1) return [1, 'one thread as asked'];
-  const refused = whyOneThread(files);
+  const refused = whyOneThread(assets);
   if (refused !== undefined) return [1, `one thread, because ${refused}`];
   if (wanted !== 'auto') return [wanted, `${wanted} threads as asked`];
   const available = await cores();
@@ -155,8 +155,8 @@ async function chooseThreads(wanted: number | 'auto', files: Files): Promise<[nu
     : [available, `${available} threads, one per core`];
 }
 
-function whyOneThread(files: Files): string | undefined {
-  if (files.thread === undefined) return 'this build is one file, and threads need a script of their own';
+function whyOneThread(assets: Assets): string | undefined {
+  if (assets.thread === undefined) return 'this build is one file, and threads need a script of their own';
   return hasThreads() ? threadsRefused() : 'this host has no WebAssembly threads';
 }
 

@@ -18,7 +18,8 @@ export interface TrainableModel {
 export type Learner = Pick<
   Network,
   'params' | 'weightNames' | 'state' | 'loadState' | 'batch' | 'lossAndGradients' | 'predictBatch'
->;
+> &
+  Partial<Pick<Network, 'layerOf' | 'unstableLayer'>>;
 
 export function adapt(model: TrainableModel): Learner {
   if (typeof model?.loss !== 'function' || !isRecord(model.params) || !Object.values(model.params).every(isTensor)) {

@@ -5,7 +5,9 @@ import { checkChoice, checkNumber, checkOptions, describe, OptionError } from '.
 import { type AnyUpdateRule, type FoundRule, findUpdateRule, type UpdateRuleName } from '../optim.js';
 import { random as defaultStream, type RandomSource } from '../random.js';
 import { isBrowser } from '../runtime/host.js';
+import { Autosave, type CheckpointOptions } from '../store.js';
 import { type Indices, isTensor, type Nested, type Tensor } from '../tensor.js';
+import { FAULT_POLICIES, type FaultPolicy } from './faults.js';
 import {
   checkSchedule,
   type FilledSchedule,
@@ -54,8 +56,14 @@ export interface SolverOptions {
   numTrainSamples?: number | null;
   /** Validation examples drawn for a check; default null: all. */
   numValSamples?: number | null;
-  /** Writes `<checkpointName>_epoch_<n>.lanewise` after each accuracy check. Not in browsers: use save() there. */
+  /** Writes `<checkpointName>_epoch_<n>.safetensors` after each accuracy check. Not in browsers: see checkpoint. */
   checkpointName?: string;
+  /** Where and when to write checkpoints to go on from, also in pages: { store: 'folder', everyMinutes: 5 }. */
+  checkpoint?: CheckpointOptions | undefined;
+  /** What to do about a loss or gradients that are not finite: 'stop' (default), 'skip', 'clip' or 'rollback'. */
+  onFault?: FaultPolicy;
+  /** So many faults of one epoch are dealt with, default 10; another one stops training whatever onFault says. */
+  faultLimit?: number;
   /** Steps between printed lines, default 10. */
   printEvery?: number;
   /** Whether to print, default true. */
@@ -102,6 +110,9 @@ const OPTIONS = [
   'numTrainSamples',
   'numValSamples',
   'checkpointName',
+  'checkpoint',
+  'onFault',
+  'faultLimit',
   'printEvery',
   'verbose',
   'log',
@@ -123,6 +134,9 @@ export const RESUME_OPTIONS = [
   'verbose',
   'printEvery',
   'checkpointName',
+  'checkpoint',
+  'onFault',
+  'faultLimit',
 ] as const;
 
 export type ResumeOptions = Pick<SolverOptions, (typeof RESUME_OPTIONS)[number]>;
@@ -148,7 +162,10 @@ const LIVE_OPTIONS = ['learningRate', 'reg', 'optimConfig', 'lrDecay', 'clipNorm
 /** Options, checked and completed. */
 export interface Settings
   extends Required<
-    Pick<SolverOptions, 'batchSize' | 'numEpochs' | 'lrDecay' | 'weightDecay' | 'printEvery' | 'verbose'>
+    Pick<
+      SolverOptions,
+      'batchSize' | 'numEpochs' | 'lrDecay' | 'weightDecay' | 'printEvery' | 'verbose' | 'onFault' | 'faultLimit'
+    >
   > {
   rule: FoundRule;
   numTrainSamples: number | null;
@@ -159,6 +176,7 @@ export interface Settings
   clipNorm: number | undefined;
   random: RandomSource;
   checkpointName: string | undefined;
+  autosave: Autosave | undefined;
   print: (line: string) => void;
 }
 
@@ -167,7 +185,7 @@ export function settle(options: SolverOptions): Settings {
   checkOptions(where, options, OPTIONS);
   const { lrDecay = 1, batchSize = 100, numEpochs = 10, printEvery = 10, verbose = true } = options;
   const { numTrainSamples = 1000, numValSamples = null, random = defaultStream, sampling = 'replacement' } = options;
-  const { log = console.log, clipNorm, weightDecay = 0, checkpointName } = options;
+  const { log = console.log, clipNorm, weightDecay = 0, checkpointName, onFault = 'stop', faultLimit = 10 } = options;
   const rule = findUpdateRule(where, options.updateRule ?? 'sgd', options.optimConfig ?? {});
   checkNumber(where, 'lrDecay', lrDecay, { low: 0 });
   if (clipNorm !== undefined) checkNumber(where, 'clipNorm', clipNorm, { low: 0, openLow: true });
@@ -178,6 +196,15 @@ export function settle(options: SolverOptions): Settings {
     const all = count === null && name.endsWith('Samples');
     if (!all) checkNumber(where, name, count, { low: 1, high: 2 ** 31 - 1, integer: true });
   }
+  checkChoice(where, 'onFault', onFault, FAULT_POLICIES);
+  checkNumber(where, 'faultLimit', faultLimit, { low: 0, integer: true });
+  if (onFault === 'clip' && clipNorm === undefined) {
+    throw new OptionError({
+      where,
+      rule: "onFault 'clip' needs clipNorm",
+      hint: 'it says to what gradients are scaled',
+    });
+  }
   checkChoice(where, 'sampling', sampling, ['replacement', 'epoch']);
   if (typeof log !== 'function') {
     throw new OptionError({ where, argument: 'log', rule: 'a function', value: describe(log) });
@@ -186,12 +213,16 @@ export function settle(options: SolverOptions): Settings {
   const schedule = given === undefined || typeof given === 'function' ? given : checkSchedule(where, given);
   const augment = changes === undefined || typeof changes === 'function' ? changes : checkChanges(where, changes);
   if (checkpointName !== undefined && (typeof checkpointName !== 'string' || isBrowser())) {
-    const hint = isBrowser() ? 'browsers have no files; keep the bytes of save() instead' : undefined;
+    const hint = isBrowser() ? 'browsers have no files; see the option checkpoint' : undefined;
     throw new OptionError({ where, argument: 'checkpointName', rule: 'a path', value: describe(checkpointName), hint });
   }
+  const autosave =
+    options.checkpoint === undefined ? undefined : new Autosave('Solver: checkpoint', options.checkpoint);
   const numbers = { lrDecay, weightDecay, batchSize, numEpochs, printEvery, numTrainSamples, numValSamples };
   const print = verbose ? log : () => {};
-  return { rule, ...numbers, verbose, sampling, schedule, augment, clipNorm, random, checkpointName, print };
+  const faults = { onFault, faultLimit };
+  const saving = { checkpointName, autosave };
+  return { rule, ...numbers, ...faults, ...saving, verbose, sampling, schedule, augment, clipNorm, random, print };
 }
 
 /** Checks what is to change, and returns what of it belongs to the settings. */
@@ -201,7 +232,11 @@ export function settleLive(where: string, options: LiveOptions, settings: Settin
   for (const [name, value] of Object.entries({ learningRate, reg, lrDecay, weightDecay })) {
     if (value !== undefined) checkNumber(where, name, value, { low: 0 });
   }
-  if (typeof clipNorm === 'number') checkNumber(where, 'clipNorm', clipNorm, { low: 0, openLow: true });
+  if (clipNorm !== undefined && clipNorm !== null) {
+    checkNumber(where, 'clipNorm', clipNorm, { low: 0, openLow: true });
+  } else if (clipNorm === null && settings.onFault === 'clip') {
+    throw new OptionError({ where, rule: "onFault 'clip' needs clipNorm" });
+  }
   if (weightDecay !== undefined && weightDecay > 0) checkDecay(where, settings.rule);
   const checked = typeof augment === 'function' ? augment : checkChanges(where, augment ?? {});
   return {

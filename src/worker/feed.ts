@@ -1,4 +1,5 @@
 /** Events on their way to one reader, who asks for them when it has time. */
+import type { Fault } from '../solver/faults.js';
 import type { EpochEvent, StepEvent } from '../solver.js';
 import type { PackedEvent } from './protocol.js';
 import type { TrainerStepEvent } from './types.js';
@@ -14,6 +15,7 @@ interface Steps {
   to: number;
   examples: number;
   milliseconds: number;
+  faults: Fault[];
 }
 
 type Waiting = Steps | EpochEvent | Extract<PackedEvent, { type: 'status' }>;
@@ -44,14 +46,16 @@ export class Feed {
   /** A step, the latest of the history. */
   step(event: StepEvent, milliseconds: number): void {
     const to = this.#losses().length;
+    const faults = event.fault ? [event.fault] : [];
     const waiting = this.#queue.at(-1);
     if (this.#coalesce && waiting && 'last' in waiting && waiting.to === to - 1) {
       waiting.last = event;
       waiting.to = to;
       waiting.examples += event.examples;
       waiting.milliseconds += milliseconds;
+      waiting.faults.push(...faults);
     } else {
-      this.#queue.push({ last: event, from: to - 1, to, examples: event.examples, milliseconds });
+      this.#queue.push({ last: event, from: to - 1, to, examples: event.examples, milliseconds, faults });
     }
     this.#deliver();
   }
@@ -84,9 +88,9 @@ export class Feed {
     answer({ events, done: this.#ended });
   }
 
-  #stepEvent({ last, from, to, examples, milliseconds }: Steps): TrainerStepEvent {
+  #stepEvent({ last, from, to, ...all }: Steps): TrainerStepEvent {
     const losses = Float64Array.from(this.#losses().slice(from, to));
-    return { ...last, examples, steps: to - from, losses, milliseconds };
+    return { ...last, ...all, steps: to - from, losses };
   }
 }
 

@@ -1,5 +1,5 @@
 /** lanewise/worker: training off the main thread. */
-import { beside } from '../runtime/files.js';
+import { beside } from '../runtime/assets.js';
 import { trainerMaker } from './create.js';
 
 /**

@@ -1,13 +1,13 @@
 /** The worker's end of the line: requests in, answers out. */
-import type { Files } from '../runtime/files.js';
+import type { Assets } from '../runtime/assets.js';
 import { workerScope } from '../runtime/host.js';
 import { packError } from './errors.js';
 import { buffersIn, type FilePlaces, type Request, type Response } from './protocol.js';
 import { Session } from './session.js';
 
-/** Serves the thread that started this one. filesOf: the files at these places. */
-export async function serve(filesOf: (places: FilePlaces) => Files): Promise<void> {
-  const session = new Session(filesOf);
+/** Serves the thread that started this one. assetsOf: the files at these places. */
+export async function serve(assetsOf: (places: FilePlaces) => Assets): Promise<void> {
+  const session = new Session(assetsOf);
   const scope = await workerScope();
   scope.onMessage(async (message) => {
     const { id, method, args } = message as Request;

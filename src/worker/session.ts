@@ -1,6 +1,5 @@
 /** The worker's side: a model, its Solver and its data, and an answer to every request. */
 
-import type { StoredArray } from '../checkpoint.js';
 import { info } from '../engine.js';
 import {
   checkChoice,
@@ -14,10 +13,12 @@ import {
 } from '../errors.js';
 import type { Network } from '../network.js';
 import { RandomState } from '../random.js';
-import type { Files } from '../runtime/files.js';
+import type { Assets } from '../runtime/assets.js';
 import { pause } from '../runtime/host.js';
 import { start } from '../runtime/index.js';
-import { sizeOf } from '../shape.js';
+import type { StoredArray } from '../safetensors.js';
+import { sameShape, sizeOf } from '../shape.js';
+import type { SolverOptions } from '../solver/options.js';
 import { Solver } from '../solver.js';
 import { summaryText } from '../summary.js';
 import { checkIndices, type Tensor } from '../tensor.js';
@@ -27,15 +28,15 @@ import { Inputs } from './inputs.js';
 import type { Answer, Arguments, Created, Method } from './protocol.js';
 import { activations, gradients, plain, predict, predictRange, ranges } from './reading.js';
 import { Runner } from './run.js';
-import { readModel, readState, type Stored, writeModel, writeState } from './storage.js';
+import { type Context, readModel, readState, writeModel } from './storage.js';
 import type { Evaluation, Examples, LiveOptions, TrainerState } from './types.js';
 
 type Handlers = { [M in Method]: (args: Arguments<M>) => Answer<M> | Promise<Answer<M>> };
 
 /** What is there once create() has been answered. */
 interface Setup {
-  spec: FullSpec;
-  classes: readonly string[] | undefined;
+  /** Kept with everything that is saved. */
+  context: Context;
   model: Network;
   inputs: Inputs;
   sets: TrainerSets | undefined;
@@ -45,8 +46,8 @@ interface Setup {
 export class Session {
   #setup: Setup | undefined;
 
-  /** filesOf: the files that the places of a request lead to. */
-  constructor(readonly filesOf: (places: Arguments<'create'>['files']) => Files) {}
+  /** assetsOf: the files that the places of a request lead to. */
+  constructor(readonly assetsOf: (places: Arguments<'create'>['files']) => Assets) {}
 
   async answer<M extends Method>(method: M, args: Arguments<M>): Promise<Answer<M>> {
     const runner = this.#setup?.runner;
@@ -63,9 +64,11 @@ export class Session {
   readonly #handlers: Handlers = {
     create: (args) => this.#create(args),
     fill: (numbers) => {
-      const { sets, inputs, spec } = this.#ready();
+      const { sets, inputs, context } = this.#ready();
       sets?.fill(numbers);
-      if (sets && spec.input.subtractMean && !inputs.mean) inputs.measure(sets.numbers('train'));
+      if (!sets || !context.spec.input.subtractMean || inputs.mean) return;
+      inputs.measure(sets.numbers('train'));
+      context.mean = Array.from(inputs.mean ?? []);
     },
     info: () => info(),
     summary: () => {
@@ -123,15 +126,14 @@ export class Session {
       return predict(model, inputs, X);
     },
     evaluate: (args) => this.#evaluate(args),
-    save: () => writeState(this.#stored(), this.#runner('save').solver.save()),
+    save: () => this.#runner('save').solver.save({ context: this.#ready().context }),
     load: ({ state }) => this.#load(state),
-    saveModel: ({ best }) => writeModel(this.#stored(), this.#parameters(best)),
+    saveModel: ({ best }) => writeModel(this.#ready().context, this.#parameters(best)),
     loadModel: ({ model: bytes }) => {
-      const { model, inputs } = this.#ready();
-      const { state, mean, spec } = readModel('loadModel', bytes);
-      this.#loadArrays(model, state);
-      inputs.spec = spec.input;
-      inputs.setMean(mean);
+      const { model, context } = this.#ready();
+      const { arrays, mean, spec } = readModel('loadModel', bytes);
+      loadArrays(model, arrays);
+      this.#adopt({ ...context, spec: { ...context.spec, input: spec.input }, mean });
     },
     open: ({ feed, options }) => this.#runner('events').open(feed, options),
     next: ({ feed }) => this.#runner('events').next(feed),
@@ -140,34 +142,38 @@ export class Session {
 
   async #create({ spec: given, data, init, files, state, model: bytes }: Arguments<'create'>): Promise<Created> {
     const where = 'createTrainer';
-    await start(init, this.filesOf(files));
+    await start(init, this.assetsOf(files));
     const sets = data === null ? undefined : new TrainerSets(data);
     const saved = state && readState(where, state);
     const stored = bytes && readModel(where, bytes);
-    const spec = given ?? saved?.spec ?? stored?.spec;
+    const found = saved ?? stored;
+    const spec = given ?? (found && withoutPlaces(found.spec));
     if (!spec) throw new OptionError({ where, argument: 'spec', rule: 'an object', value: describe(given) });
     const full = completeSpec(spec, sets?.around() ?? { shape: undefined, numClasses: undefined, bytes: false });
+    const context: Context = { spec: full, classes: sets?.classes ?? found?.classes, mean: found?.mean };
     const random = new RandomState(full.seed);
     const model = makeModel(full, random);
     const inputs = new Inputs(model.inputShape, model.dtype, full.input);
-    inputs.setMean((saved ?? stored)?.mean);
-    const classes = sets?.classes ?? saved?.classes ?? stored?.classes;
-    if (stored) this.#loadArrays(model, stored.state);
+    inputs.setMean(context.mean);
+    if (stored) loadArrays(model, stored.arrays);
     let runner: Runner | undefined;
     if (sets) {
       sets.check(model);
       const examples = sets.forSolver(inputs);
-      const solver = saved
-        ? Solver.resume(saved.solver, model, examples, { random, verbose: full.solver.verbose ?? false })
-        : new Solver(model, examples, { ...full.solver, random });
+      const options = solverOptions(context);
+      const solver =
+        state && saved
+          ? Solver.resume(state, model, examples, { ...onResuming(options), random })
+          : new Solver(model, examples, { ...options, random });
       runner = new Runner(solver);
     }
-    this.#setup = { spec: full, classes, model, inputs, sets, runner };
+    this.#setup = { context, model, inputs, sets, runner };
     return this.#created();
   }
 
   #created(): Created {
-    const { spec, classes, model } = this.#ready();
+    const { context, model } = this.#ready();
+    const { spec, classes } = context;
     const { inputShape, numClasses, paramNames } = model;
     return { spec, classes, inputShape: [...inputShape], numClasses, paramNames: [...paramNames] };
   }
@@ -201,39 +207,28 @@ export class Session {
     return (best ? runner?.solver.bestState : undefined) ?? model.state();
   }
 
-  #stored(): Stored {
-    const { spec, classes, inputs } = this.#ready();
-    return { spec, classes, mean: inputs.mean };
-  }
-
-  #loadArrays(model: Network, arrays: Readonly<Record<string, StoredArray>>): void {
-    const state = model.state();
-    for (const [name, { dtype, shape }] of Object.entries(arrays)) {
-      const own = state[name];
-      if (!own || (own.dtype === dtype && formatShape(own.shape) === formatShape(shape))) continue;
-      const rule = `${own.dtype} ${formatShape(own.shape)}, as in this net`;
-      throw new ShapeError({ where: 'loadModel', argument: name, rule, value: `${dtype} ${formatShape(shape)}` });
-    }
-    const values = Object.entries(arrays).map(([name, { data }]) => [name, data] as const);
-    model.loadState(Object.fromEntries(values));
+  /** What the inputs are from now on, and what is kept with what is saved. */
+  #adopt(context: Context): void {
+    const setup = this.#ready();
+    Object.assign(setup.context, context);
+    setup.inputs.spec = context.spec.input;
+    setup.inputs.setMean(context.mean);
   }
 
   async #load(state: Uint8Array): Promise<Created> {
     const where = 'load';
     const runner = this.#runner(where);
-    const setup = this.#ready();
-    const { solver: bytes, ...stored } = readState(where, state);
+    const { context, model, sets, inputs } = this.#ready();
+    const saved = readState(where, state);
     await runner.stop();
-    const sets = setup.sets as TrainerSets;
-    const random = new RandomState(stored.spec.seed);
-    const verbose = stored.spec.solver.verbose ?? false;
-    const solver = Solver.resume(bytes, setup.model, sets.forSolver(setup.inputs), { random, verbose });
+    const random = new RandomState(saved.spec.seed);
+    const examples = (sets as TrainerSets).forSolver(inputs);
+    const solver = Solver.resume(state, model, examples, { ...onResuming(solverOptions(context)), random });
     runner.solver.dispose();
     runner.replace(solver);
-    setup.spec = stored.spec;
-    setup.classes = stored.classes;
-    setup.inputs.spec = stored.spec.input;
-    setup.inputs.setMean(stored.mean);
+    const { checkpoint, checkpointName } = context.spec.solver;
+    const spec = withoutPlaces(saved.spec);
+    this.#adopt({ ...saved, spec: { ...spec, solver: { ...spec.solver, checkpoint, checkpointName } } });
     return this.#created();
   }
 
@@ -295,4 +290,34 @@ export class Session {
     if (y) checkIndices(where, 'y', y, model.numClasses).dispose();
     return N;
   }
+}
+
+/** What a Solver is told: with the checkpoints that it writes go the things a trainer is made from. */
+function solverOptions(context: Context): SolverOptions {
+  const { checkpoint, ...options } = context.spec.solver;
+  return checkpoint === undefined ? options : { ...options, checkpoint: { ...checkpoint, context } };
+}
+
+/** Those of them that a checkpoint does not bring. */
+function onResuming({ verbose, printEvery, checkpointName, checkpoint, onFault, faultLimit }: SolverOptions) {
+  const all = { verbose, printEvery, checkpointName, checkpoint, onFault, faultLimit };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+/** A file is not to decide where files are written. */
+function withoutPlaces(spec: FullSpec): FullSpec {
+  const { checkpoint: _, checkpointName: __, ...solver } = spec.solver ?? {};
+  return { ...spec, solver };
+}
+
+/** All parameters and running averages, which must be those of the model. */
+function loadArrays(model: Network, arrays: ReadonlyMap<string, StoredArray>): void {
+  const state = model.state();
+  for (const [name, { dtype, shape }] of arrays) {
+    const own = state[name];
+    if (!own || (own.dtype === dtype && sameShape(own.shape, shape))) continue;
+    const rule = `${own.dtype} ${formatShape(own.shape)}, as in this net`;
+    throw new ShapeError({ where: 'loadModel', argument: name, rule, value: `${dtype} ${formatShape(shape)}` });
+  }
+  model.loadState(Object.fromEntries([...arrays].map(([name, { data }]) => [name, data] as const)));
 }

@@ -9,9 +9,11 @@ import type { FullyConnectedNetOptions } from '../models/fullyConnectedNet.js';
 import type { ThreeLayerConvNetOptions } from '../models/threeLayerConvNet.js';
 import type { TwoLayerNetOptions } from '../models/twoLayerNet.js';
 import type { InitOptions } from '../runtime/index.js';
+import type { Fault } from '../solver/faults.js';
 import type { SolverOptions } from '../solver/options.js';
 import type { ScheduleName, ScheduleOptions } from '../solver/schedules.js';
 import type { EpochEvent, StepEvent } from '../solver.js';
+import type { CheckpointOptions } from '../store.js';
 import type { Summary } from '../summary.js';
 import type { DType, TypedArray } from '../tensor.js';
 
@@ -38,10 +40,12 @@ export type ModelSpec =
 
 /** Options of a Solver that are plain data. verbose, default false, prints on the console of the worker. */
 export interface SolverSpec
-  extends Omit<SolverOptions, 'updateRule' | 'schedule' | 'augment' | 'checkpointName' | 'log' | 'random'> {
+  extends Omit<SolverOptions, 'updateRule' | 'schedule' | 'augment' | 'checkpoint' | 'log' | 'random'> {
   updateRule?: Extract<SolverOptions['updateRule'], string>;
   schedule?: ScheduleName | ScheduleOptions;
   augment?: AugmentOptions;
+  /** Checkpoints that the worker writes by itself; what they hold is what save() gives. */
+  checkpoint?: Omit<CheckpointOptions, 'store' | 'context' | 'onSave' | 'onError'> & { store: string };
 }
 
 /**
@@ -134,6 +138,8 @@ export interface TrainerStepEvent extends StepEvent {
   steps: number;
   /** The loss of each. */
   losses: Float64Array;
+  /** What was found and dealt with in any of them, see SolverOptions.onFault. */
+  faults: readonly Fault[];
   /** Examples of all. */
   examples: number;
   /** Milliseconds that the worker spent on them. */

@@ -34,7 +34,7 @@ test('saved and loaded', async () => {
 
   const svm = new lw.LinearSVM();
   await expect(svm.load(path)).rejects.toThrow(
-    "load: checkpoint: expected kind 'linear svm' at byte 16, got 'linear softmax'",
+    `load: ${path}: expected kind 'linear svm' at byte 8, got 'linear softmax'`,
   );
   expect(svm.W).toBeUndefined();
   writeFileSync(path, 'something else');

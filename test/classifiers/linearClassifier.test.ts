@@ -295,7 +295,7 @@ describe.each(Object.entries(classifiers))('the %s classifier', (name, Classifie
       again.dispose();
       expectRefused(() => Classifier.fromBytes(bytes.subarray(0, 70)), lw.DataError, /fromBytes/);
       const Other = classifiers[hinge ? 'softmax' : 'svm'];
-      const kind = `fromBytes: checkpoint: expected kind 'linear ${hinge ? 'softmax' : 'svm'}' at byte 16, got 'linear ${name}'`;
+      const kind = `fromBytes: checkpoint: expected kind 'linear ${hinge ? 'softmax' : 'svm'}' at byte 8, got 'linear ${name}'`;
       expectRefused(() => Other.fromBytes(bytes), lw.DataError, kind);
     }
     classifier.dispose();

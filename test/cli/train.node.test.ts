@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decode } from 'fast-png';
+import * as lw from 'lanewise';
 import { describe, expect, test } from 'vitest';
 import { inFolder, long, run, tiny } from './run.js';
 
@@ -206,7 +207,7 @@ describe('Ctrl-C', () => {
       expect(existsSync(join(cwd, checkpoint))).toBe(true);
       expect(existsSync(join(cwd, `${checkpoint}.part`))).toBe(false);
       const again = /^Go on with: node .*cli\.js (.*)$/m.exec(stderr)?.[1] as string;
-      expect(again).toBe(`train --resume ${checkpoint}`);
+      expect(again).toBe('train --resume lanewise-out');
 
       const rest = await run([...again.split(' '), '--json', '--no-pictures'], { cwd });
       expect(rest.code).toBe(0);
@@ -272,11 +273,22 @@ describe('--resume', () => {
     await inFolder(async (cwd) => {
       await run(['train', ...tiny, '--save', 'a.run', '--no-pictures', '--quiet'], { cwd });
       const bytes = readFileSync(join(cwd, 'a.run'));
+      const { settings } = lw.checkpointInfo(bytes).context as { settings: Record<string, unknown> };
       writeFileSync(join(cwd, 'cut.run'), bytes.subarray(0, bytes.length - 5));
       writeFileSync(join(cwd, 'foreign.run'), 'something else');
-      const edited = (from: string, to: string) => bytes.toString('latin1').replace(from, to);
-      writeFileSync(join(cwd, 'wrong.run'), edited('"fully-connected-net"', '"__proto__"'), 'latin1');
-      writeFileSync(join(cwd, 'short.run'), edited('"seed":0', '"data":"synthetic"'), 'latin1');
+      const model = new lw.TwoLayerNet({ inputDim: 2, hiddenDim: 2, numClasses: 2 });
+      const X = lw.zeros([2, 2]);
+      const solver = new lw.Solver(model, { XTrain: X, yTrain: [0, 1], XVal: X, yVal: [0, 1] });
+      writeFileSync(
+        join(cwd, 'wrong.run'),
+        solver.save({ context: { settings: { ...settings, model: '__proto__' } } }),
+      );
+      writeFileSync(join(cwd, 'short.run'), solver.save({ context: { settings: { ...settings, seed: undefined } } }));
+      writeFileSync(join(cwd, 'own.run'), solver.save());
+      writeFileSync(join(cwd, 'model.run'), model.save());
+      solver.dispose();
+      model.dispose();
+      X.dispose();
       const attempt = async (...args: string[]) => {
         const { code, stderr } = await run(['train', '--no-pictures', ...args], { cwd });
         return {
@@ -285,9 +297,18 @@ describe('--resume', () => {
         };
       };
       const foreign = await attempt('--resume', 'foreign.run');
-      expect(foreign).toEqual({
-        code: 1,
-        message: 'lanewise: train: foreign.run: expected a checkpoint of lanewise train at byte 0',
+      expect(foreign.code).toBe(1);
+      expect(foreign.message).toMatch(
+        /^lanewise: train: foreign\.run: expected a header of at most \d+ bytes at byte 0/,
+      );
+      const none = (kind: string) =>
+        `expected a checkpoint of lanewise train, got one of kind '${kind}' without settings`;
+      const own = `lanewise: train: own.run: ${none('solver')}; Solver.resume() takes it`;
+      expect((await attempt('--resume', 'own.run')).message).toBe(own);
+      expect((await attempt('--resume', 'model.run')).message).toBe(`lanewise: train: model.run: ${none('model')}`);
+      expect(await attempt('--resume', '.')).toEqual({
+        code: 2,
+        message: 'lanewise: --resume: there is no checkpoint in .',
       });
       const wrong = 'expected the settings of a run, got';
       expect(await attempt('--resume', 'wrong.run')).toEqual({
@@ -297,13 +318,108 @@ describe('--resume', () => {
       expect((await attempt('--resume', 'short.run')).message).toBe(`lanewise: train: short.run: ${wrong} no seed`);
       const cut = await attempt('--resume', 'cut.run');
       expect(cut.code).toBe(1);
-      expect(cut.message).toMatch(/^lanewise: resume: checkpoint: expected \d+ bytes of .* got the end of the data$/);
+      expect(cut.message).toMatch(/^lanewise: train: cut\.run: expected \d+ bytes of .* got the end of the data$/);
       expect((await attempt('--resume', 'none.run')).message).toMatch(/ENOENT.*none\.run/);
       const changed = await attempt('--resume', 'a.run', '--hidden', '9');
       expect(changed).toEqual({
         code: 2,
         message: 'lanewise: --hidden does not go with --resume: the checkpoint says how to train',
       });
+    });
+  });
+});
+
+describe('--save-every', () => {
+  const quiet = ['--no-pictures', '--json', '--quiet'];
+  const files = (cwd: string) => readdirSync(join(cwd, 'lanewise-out')).sort();
+  const file = (n: number) => `checkpoint-${String(n).padStart(6, '0')}.safetensors`;
+
+  test('keeps the newest two; a damaged one is passed over, loudly, and the bits are those of a run that never stopped', async () => {
+    await inFolder(async (cwd) => {
+      const whole = JSON.parse((await run(['train', ...tiny, ...quiet], { cwd })).stdout);
+      expect(readdirSync(cwd)).toEqual([]);
+      await run(['train', ...tiny, '--save-every', '6', ...quiet], { cwd });
+      // At steps 6, 12, 18 and at the end.
+      expect(files(cwd)).toEqual([file(3), file(4)]);
+      const [before, last] = files(cwd).map((name) => join(cwd, 'lanewise-out', name));
+      const bytes = readFileSync(last);
+      bytes[bytes.length - 100] ^= 4;
+      writeFileSync(last, bytes);
+      const { stdout, stderr } = await run(['train', '--resume', 'lanewise-out', ...quiet], { cwd });
+      expect(stderr).toMatch(
+        /^WARNING: lanewise-out.checkpoint-000004\.safetensors cannot be read; going on from the one before\. .*damaged\n$/,
+      );
+      const report = JSON.parse(stdout);
+      expect(report.history).toEqual(whole.history);
+      expect(report.accuracy).toEqual(whole.accuracy);
+      writeFileSync(before, bytes);
+      const none = await run(['train', '--resume', 'lanewise-out', ...quiet], { cwd });
+      expect(none.code).toBe(1);
+      expect(none.stderr).toMatch(/^lanewise: train: checkpoint-000004\.safetensors: expected the checksum/);
+    });
+  });
+
+  test('by epochs and by minutes; what it does not understand is refused', async () => {
+    await inFolder(async (cwd) => {
+      await run(['train', ...tiny, '--save-every', 'epoch', ...quiet], { cwd });
+      expect(files(cwd)).toEqual([file(2), file(3)]);
+      await run(['train', ...tiny, '--save-every', '0.0001m', '--out', 'm', ...quiet], { cwd });
+      expect(readdirSync(join(cwd, 'm')).length).toBe(2);
+      await run(['train', ...tiny, '--save-every', 'none', '--out', 'n', ...quiet], { cwd });
+      expect(existsSync(join(cwd, 'n'))).toBe(false);
+      for (const wrong of ['0', '1.5', 'm', '-3', '5h', 'never']) {
+        const { code, stderr } = await run(['train', ...tiny, `--save-every=${wrong}`], { cwd });
+        expect(code).toBe(2);
+        expect(stderr).toMatch(/--save-every must be steps such as 500, minutes such as 10m, 'epoch' or 'none', got/);
+      }
+    });
+  });
+
+  test('a folder that cannot be written: said, and training goes on', async () => {
+    await inFolder(async (cwd) => {
+      writeFileSync(join(cwd, 'taken'), '');
+      const { code, stdout, stderr } = await run(
+        ['train', ...tiny, '--save-every', '15', '--out', 'taken', '--no-pictures', '--json', '--quiet'],
+        { cwd },
+      );
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout).progress.step).toBe(20);
+      expect(stderr).toMatch(/^WARNING: checkpoint: taken could not be read: ENOTDIR.*\. Training goes on\.\n$/);
+    });
+  });
+});
+
+describe('--on-fault', () => {
+  const explosive = [...tiny, '--learning-rate', '1e30', '--update-rule', 'sgd', '--no-pictures'];
+
+  test('stop names step and layer and leaves a checkpoint', async () => {
+    await inFolder(async (cwd) => {
+      const { code, stderr } = await run(['train', ...explosive], { cwd });
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^The state before that step: lanewise-out.checkpoint-000001\.safetensors$/m);
+      expect(stderr).toMatch(/^lanewise: Solver: .* must be finite, got (NaN|-?Infinity) at iteration \d+ \/ 20; /m);
+    });
+  });
+
+  test('rollback goes on, and clip asks for a norm', async () => {
+    await inFolder(async (cwd) => {
+      const args = [
+        '--learning-rate',
+        '1e3',
+        '--update-rule',
+        'sgd',
+        '--on-fault',
+        'rollback',
+        '--no-pictures',
+        '--json',
+      ];
+      const { code, stdout, stderr } = await run(['train', ...tiny, ...args], { cwd });
+      expect(code, stderr).toBe(0);
+      expect(stderr).toMatch(/^step \d+: .* is (NaN|-?Infinity); rollback$/m);
+      expect(JSON.parse(stdout).settings.onFault).toBe('rollback');
+      const clip = await run(['train', ...tiny, '--on-fault', 'clip'], { cwd });
+      expect(clip.code).toBe(2);
+      expect(clip.stderr).toMatch(/^lanewise: --on-fault clip needs --clip-norm/);
     });
   });
 });
