@@ -181,6 +181,13 @@ function inspect(spec) {
   }
 }
 
+/** What a file of the library's holds: 'model', 'solver', … */
+function kindOf({ bytes, file }) {
+  const { lanewise } = lw.safetensorsMetadata(bytes, { file });
+  if (lanewise !== undefined) return JSON.parse(lanewise).kind;
+  throw new lw.DataError({ where: 'load', file, expected: 'a model or a training that this page has saved' });
+}
+
 // ---- files that outlive the page ----------------------------------------------------------------------------------------
 
 const folder = () => navigator.storage.getDirectory();
@@ -268,6 +275,7 @@ const tasks = {
   readPicture,
   albumOf,
   inspect,
+  kindOf,
   keep,
   recall,
   forget,

@@ -255,7 +255,7 @@ describe.runIf(findChromium() !== undefined)('the page in Chromium', () => {
       return { name: download.suggestedFilename(), path: await download.path() };
     };
     const [training, model] = [await saved('#save-run'), await saved('#save-model')];
-    expect(training.name).toBe(`lanewise-training-step-${was[0]}.lanewise`);
+    expect(training.name).toBe(`lanewise-training-step-${was[0]}.safetensors`);
     await page.locator('#confusion').scrollIntoViewIfNeeded();
     const accuracy = () => student.text('#test-accuracy');
     await expect.poll(accuracy).toMatch(/right/);
@@ -277,11 +277,11 @@ describe.runIf(findChromium() !== undefined)('the page in Chromium', () => {
     await expect.poll(shown).toEqual(was);
     expect(page.url()).toContain('threads=1');
     await page.setInputFiles('#load-file', {
-      name: 'foreign.lanewise',
+      name: 'foreign.safetensors',
       mimeType: '',
       buffer: Buffer.from('not a model'),
     });
-    await expect.poll(() => student.text('#remark')).toMatch(/^foreign.lanewise: .*'LANEWISE'/);
+    await expect.poll(() => student.text('#remark')).toMatch(/foreign\.safetensors: expected/);
     await student.end();
   });
 
