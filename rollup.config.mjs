@@ -1,6 +1,6 @@
 // Bundles src/ into dist/:
-//   batches.js reading CIFAR-10, which index.js loads when it is first asked for
 //   errors.js  the classes of errors, which all entries share
+//   readers.js reading and writing files of data, which index.js loads when it is first asked for
 //   index.js   the library, for Node, browsers and bundlers alike
 //   thread.js  what a worker of the thread pool runs; a file of its own because strict pages allow no blob workers
 //   worker.js  lanewise/worker, the page's side; worker-thread.js is what its workers run, all in one file
@@ -213,12 +213,12 @@ export default ({ configPlain = false }) => {
   return [
     bundle('errors.ts', 'errors', { plugins: minified, output: { banner: notice } }),
     bundle('index.ts', 'index', {
-      plugins: [external({ 'data/batches.js': './batches.js', ...shared }), ...minified],
+      plugins: [external({ 'data/readers.js': './readers.js', ...shared }), ...minified],
       output: { inlineDynamicImports: true, banner: notice },
     }),
-    // Loaded by index.js when data are read.
-    bundle('data/batches.ts', 'batches', {
-      plugins: [external(shared), ...minified],
+    // Loaded by index.js when data are read; it makes the tensors of the library, so it takes them from there.
+    bundle('data/readers.ts', 'readers', {
+      plugins: [external({ ...shared, 'tensor.js': './index.js' }), ...minified],
       output: { inlineDynamicImports: true, banner: notice },
     }),
     bundle('worker/index.ts', 'worker', { plugins: [external(shared), ...minified], output: { banner: notice } }),

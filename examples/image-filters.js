@@ -14,9 +14,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { convertIndexedToRgb, decode, encode, hasPngSignature } from 'fast-png';
+import { encode } from 'fast-png';
 import * as lw from 'lanewise';
 import { cat, landscape } from './pictures.js';
+import { fromPng } from './png.js';
 
 const USAGE = 'usage: node examples/image-filters.js [picture.png ...] [--out DIR]';
 /** Longest side of a picture in the row, and the pixels around it. */
@@ -163,56 +164,6 @@ function stretched(image) {
 }
 
 // ---- PNG --------------------------------------------------------------------------------------------------------------------
-
-/** Bytes of a PNG file as { width, height, data: RGB bytes }; what is transparent lies on white. */
-function fromPng(bytes) {
-  if (!hasPngSignature(bytes)) throw new Error('not a PNG file');
-  let png;
-  try {
-    png = decode(bytes, { checkCrc: true });
-  } catch (error) {
-    throw new Error(`damaged PNG file: ${error.message}`);
-  }
-  // Of the header: bits a sample, the type of colour (3: palette), interlaced or not.
-  const [depth, type, , , interlaced] = bytes.subarray(24, 29);
-  if (interlaced && depth < 8) {
-    throw new Error(`interlaced PNG with ${depth} bits a sample is not supported; save it without interlacing`);
-  }
-  const { width, height } = png;
-  const palette = type === 3;
-  const samples = palette ? convertIndexedToRgb(png) : depth < 8 ? unpacked(png) : png.data;
-  const count = samples.length / (width * height);
-  const scale = palette ? 1 : 255 / (2 ** depth - 1);
-  const coloured = count >= 3;
-  const alpha = count === 2 || count === 4;
-  // Without an alpha channel one colour may be named as the transparent one.
-  const key = palette ? undefined : png.transparency;
-  const data = new Uint8Array(3 * width * height);
-  for (let i = 0; i < width * height; i++) {
-    const at = i * count;
-    let opaque = alpha ? (samples[at + count - 1] * scale) / 255 : 1;
-    if (key?.every((value, channel) => samples[at + channel] === value)) opaque = 0;
-    for (let channel = 0; channel < 3; channel++) {
-      const value = samples[at + (coloured ? channel : 0)] * scale;
-      data[3 * i + channel] = Math.round(255 + (value - 255) * opaque);
-    }
-  }
-  return { width, height, data };
-}
-
-/** Grey samples of 1, 2 or 4 bits, a number each; every row of the file begins with a new byte. */
-function unpacked({ width, height, depth, data }) {
-  const stride = Math.ceil((width * depth) / 8);
-  const samples = new Uint8Array(width * height);
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const bit = column * depth;
-      const byte = data[row * stride + (bit >> 3)];
-      samples[row * width + column] = (byte >> (8 - depth - (bit & 7))) & (2 ** depth - 1);
-    }
-  }
-  return samples;
-}
 
 /** A filter's output (1, H, W) as a grey PNG, and the values that became black and white. */
 function greyPng(output) {

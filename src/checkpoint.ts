@@ -167,8 +167,9 @@ export class Checkpoint {
     const found = this.group(name);
     const text = (t: { shape: Shape; dtype: DType } | undefined) => (t ? `${t.dtype} ${formatShape(t.shape)}` : 'none');
     for (const key of new Set([...Object.keys(found), ...Object.keys(wanted)])) {
-      const a = found[key];
-      const b = wanted[key];
+      // Own: a name may be that of anything an object has.
+      const a = Object.hasOwn(found, key) ? found[key] : undefined;
+      const b = Object.hasOwn(wanted, key) ? wanted[key] : undefined;
       if (a && b && a.dtype === b.dtype && sameShape(a.shape, b.shape)) continue;
       const rule = `the one of the checkpoint, where ${key} is ${text(a)}`;
       throw new ShapeError({ where: this.origin.where, argument: 'model', rule, value: text(b) });

@@ -112,8 +112,8 @@ export class DataError extends LanewiseError {
     hint?: string;
   }) {
     const { where, file, offset, expected, found, hint } = parts;
-    const rule = `${file}: expected ${expected}${offset === undefined ? '' : ` at byte ${offset}`}`;
-    super({ where, rule, value: found, hint });
+    const rule = `${oneLine(file)}: expected ${oneLine(expected)}${offset === undefined ? '' : ` at byte ${offset}`}`;
+    super({ where, rule, value: found === undefined ? undefined : oneLine(found), hint });
     this.file = file;
     this.offset = offset ?? 0;
     this.expected = expected;
@@ -151,13 +151,25 @@ export function within<T>(where: string, act: () => T): T {
   }
 }
 
-/** Short text of any value for an error message. */
-export function describe(value: unknown): string {
-  if (typeof value === 'string') return value.length > 60 ? `'${value.slice(0, 57)}...'` : `'${value}'`;
+/** Text out of a file, fit for a message: short, and nothing in it that ends a line or steers a terminal. */
+function oneLine(text: string): string {
+  const short = text.length > 300 ? `${text.slice(0, 299)}…` : text;
+  return short.replace(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** Lists within lists that are still shown. */
+const DEEPEST = 3;
+
+/** Short text of any value for an error message, in one line. depth: of lists around it. */
+export function describe(value: unknown, depth = 0): string {
+  if (typeof value === 'string') {
+    return value.length > 60 ? `'${oneLine(value.slice(0, 57))}...'` : `'${oneLine(value)}'`;
+  }
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (Array.isArray(value)) {
-    const items = value.slice(0, 6).map(describe).join(', ');
-    return `[${items}${value.length > 6 ? `, … ${value.length} items` : ''}]`;
+    if (depth === DEEPEST) return `${value.length} items`;
+    const items = value.slice(0, 6).map((item) => describe(item, depth + 1));
+    return `[${items.join(', ')}${value.length > 6 ? `, … ${value.length} items` : ''}]`;
   }
   if (value !== null && typeof value === 'object') {
     if ('shape' in value && 'dtype' in value && Array.isArray(value.shape)) {
@@ -211,7 +223,7 @@ export function checkOptions(where: string, options: object | undefined, allowed
     if (allowed.includes(name)) continue;
     const near = nearest(name, allowed);
     const hint = near === undefined ? `there are ${allowed.join(', ')}` : `did you mean '${near}'?`;
-    throw new OptionError({ where, rule: `unknown option '${name}'`, hint });
+    throw new OptionError({ where, rule: `unknown option ${describe(name)}`, hint });
   }
 }
 

@@ -41,6 +41,9 @@ export function choice(values: readonly unknown[]): Distribution {
   return checked('choice', 'values', { choice: values });
 }
 
+/** Of a grid. */
+const MOST_TRIALS = 100_000;
+
 const KINDS = ['logUniform', 'uniform', 'integers', 'choice'] as const;
 
 /** Either a list of values, or two bounds. */
@@ -95,7 +98,7 @@ function sourcesOf(where: string, space: Space): [string, Source][] {
  *
  *     grid({ learningRate: [1e-3, 2e-3], reg: [1e-2, 1e-3] })   // reg changes from trial to trial, learningRate after two
  *
- * @throws OptionError for what is no list of values
+ * @throws OptionError for what is no list of values, ValueError for more than 100,000 combinations
  */
 export function grid(lists: Readonly<Record<string, readonly unknown[]>>): TrialSettings[] {
   const where = 'grid';
@@ -103,6 +106,10 @@ export function grid(lists: Readonly<Record<string, readonly unknown[]>>): Trial
   for (const [name, { kind }] of sources) {
     if (kind === 'choice') continue;
     throw new OptionError({ where, argument: name, rule: 'a list of values', value: `{ ${kind} }` });
+  }
+  const count = [...sources].reduce((product, [, { values }]) => product * values.length, 1);
+  if (count > MOST_TRIALS) {
+    throw new ValueError({ where, argument: 'lists', rule: `at most ${MOST_TRIALS} combinations`, value: `${count}` });
   }
   let trials: TrialSettings[] = [{}];
   for (const [name, { values }] of sources) {

@@ -35,6 +35,8 @@ export {
 } from './classifiers/neuralNet.js';
 export { initTwoLayerModel, type TwoLayerModel, twoLayerNet } from './classifiers/twoLayerModel.js';
 // data
+export type { ArrayOptions, Mnist, MnistOptions, NpzOptions, WriteNpzOptions } from './data/arrayOptions.js';
+export { loadMnist, readIdx, readNpy, readNpz, writeNpy, writeNpz } from './data/arrays.js';
 export {
   type Cifar10,
   type Cifar10Data,
@@ -43,7 +45,7 @@ export {
   type LoadOptions,
   loadCifar10,
 } from './data/cifar10.js';
-export type { DataSource, Progress } from './data/sources.js';
+export type { DataSource, FileSource, Progress, ReadOptions } from './data/sources.js';
 export { type SyntheticImages, type SyntheticOptions, syntheticImages } from './data/synthetic.js';
 export { type Info, info, init, type Support, support } from './engine.js';
 export * from './errors.js';

@@ -15,6 +15,7 @@ import {
 } from './errors.js';
 import { formatFixed } from './format.js';
 import * as kernels from './kernels.js';
+import { AffineGradient } from './layers/affine.js';
 import { attempt, Plan, persistent, scope } from './memory.js';
 import { Network } from './network.js';
 import { findUpdateRule, type Gradient } from './optim.js';
@@ -274,7 +275,8 @@ export class Solver {
       const hint = name === 't' ? 'it counts the steps' : 'change({ learningRate }) changes it';
       throw new OptionError({ where, rule: `optimConfig.${name} cannot be changed`, hint });
     }
-    if (rule.name !== undefined) findUpdateRule(where, rule.name, { ...optimConfig });
+    if (rule.name !== undefined) checkOptions(`${where}: optimConfig`, optimConfig, Object.keys(rule.config()));
+    findUpdateRule(where, rule.name ?? rule.update, optimConfig);
     if (weightDecay > 0 && Number(optimConfig.weightDecay) > 0) {
       throw new OptionError({ where, rule: 'weightDecay is there twice: the Solver has its own' });
     }
@@ -441,17 +443,15 @@ export class Solver {
       throw new ShapeError({ where: 'Solver', rule, hint: 'loss(X, y) returns [loss, gradients], named like params' });
     }
     const { rule, weightDecay } = this.#settings;
-    let clipped = this.#clipped(found.gradients);
+    const known = this.#computed(loss, found.gradients);
+    let clipped = this.#clipped(known);
     const example = (i: number) => rows.data[i];
-    const bad = this.#guard.find(loss, found.gradients, clipped.gradientNorm, batch, example);
+    const bad = this.#guard.find(loss, known, clipped.gradientNorm, batch, example);
     const fault = bad && this.#meet(bad);
     if (fault && fault.action !== 'clip') {
       return { loss, gradientNorm: clipped.gradientNorm, examples, fault, configs: this.optimConfigs };
     }
-    if (fault)
-      clipped = this.#clipped(
-        withoutBadElements(found.gradients as Record<string, Tensor>, this.model instanceof Network),
-      );
+    if (fault) clipped = this.#clipped(withoutBadElements(known, this.model instanceof Network));
     const { gradientNorm, gradients } = clipped;
     const { params, weightNames } = this.#learner;
     if (weightDecay > 0) {
@@ -466,8 +466,20 @@ export class Solver {
 
   /** Whether an update rule may compute the gradients of large weights itself: not if anything else is to read them. */
   #defers(): boolean {
-    const { rule, clipNorm } = this.#settings;
-    return rule.name !== undefined && clipNorm === undefined;
+    const { rule, clipNorm, weightDecay } = this.#settings;
+    // Decoupled decay comes between the gradient, whose part of L2 is taken from the weights as they were, and the rule.
+    const both = weightDecay > 0 && this.model instanceof Network && this.model.reg > 0;
+    return rule.name !== undefined && clipNorm === undefined && !both;
+  }
+
+  /** Gradients that are still products are computed if they may not be finite. */
+  #computed(loss: number, gradients: Readonly<Record<string, Gradient>>): Readonly<Record<string, Gradient>> {
+    const { params } = this.#learner;
+    const entries = Object.entries(gradients).map(([name, g]) => {
+      const fine = !(g instanceof AffineGradient) || (Number.isFinite(loss) && g.surelyFinite());
+      return [name, fine ? g : g.compute(params[name])] as const;
+    });
+    return Object.fromEntries(entries);
   }
 
   /** The gradients and their norm; scaled if that exceeds clipNorm: in place if they are a Network's, else copies. */

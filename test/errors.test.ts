@@ -69,6 +69,7 @@ test('values are described briefly', () => {
   const cases: [unknown, string][] = [
     ['text', "'text'"],
     ['x'.repeat(70), `'${'x'.repeat(57)}...'`],
+    ['two\nlines\u2028and\u0000', "'two\\u000alines\\u2028and\\u0000'"],
     [3, '3'],
     [-0.5, '-0.5'],
     [Number.NaN, 'NaN'],
@@ -79,6 +80,8 @@ test('values are described briefly', () => {
     [[], '[]'],
     [[1, 'a', [2]], "[1, 'a', [2]]"],
     [[1, 2, 3, 4, 5, 6, 7], '[1, 2, 3, 4, 5, 6, … 7 items]'],
+    [[[[[1, 2], 3]]], '[[[2 items, 3]]]'],
+    [JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`), '[[[1 items]]]'],
     [new Float32Array(5), 'Float32Array(5)'],
     [new DataView(new ArrayBuffer(8)), 'DataView'],
     [{ a: 1 }, 'Object'],

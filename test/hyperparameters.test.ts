@@ -133,6 +133,11 @@ test('refusals name what is wrong, before anything is drawn', () => {
       'randomSearch: n must be an integer in [0, Infinity), got -1',
     ],
     [() => lw.grid({ reg: 1 } as never), lw.OptionError, 'grid: reg must be a list of values'],
+    [
+      () => lw.grid(Object.fromEntries(Array.from('abcdefghijkl', (name) => [name, Array(10).fill(0)]))),
+      lw.ValueError,
+      'grid: lists must be at most 100000 combinations, got 1000000000000',
+    ],
     [() => lw.coarseToFine({ reg: [1] }, {}), lw.OptionError, 'coarseToFine: best must be an object with reg'],
     [
       () => lw.coarseToFine({ reg: lw.uniform(0, 1) }, { reg: 2 }),

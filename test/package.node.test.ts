@@ -23,7 +23,7 @@ const budgets: Record<string, { files: string[]; binary: boolean; most: number }
   'lanewise/worker on the main thread': { files: ['worker.js', 'errors.js'], binary: false, most: 7_000 },
   'and in its worker': { files: ['worker-thread.js'], binary: true, most: 90_000 },
   'a thread of the pool': { files: ['thread.js'], binary: false, most: 1_500 },
-  'reading CIFAR-10': { files: ['batches.js'], binary: false, most: 9_000 },
+  'reading and writing files of data': { files: ['readers.js'], binary: false, most: 20_000 },
   'lanewise/inline': { files: ['inline.js'], binary: false, most: 150_000 },
   'lanewise.min.js': { files: ['lanewise.min.js'], binary: false, most: 160_000 },
 };
@@ -113,6 +113,26 @@ test('the package installs nothing else and runs nothing when it is installed', 
   }
 });
 
+describe('the packages that build and test it', () => {
+  const { packages } = JSON.parse(read('package-lock.json').toString()) as {
+    packages: Record<string, { dev?: boolean; devOptional?: boolean; link?: boolean; version?: string }>;
+  };
+  const root = packages[''] as { devDependencies?: Record<string, string> };
+
+  test('are pinned to one version each, and the lock file agrees', () => {
+    const versions = manifest.devDependencies as Record<string, string>;
+    expect(Object.entries(versions).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+    expect(root.devDependencies).toEqual(versions);
+    for (const [name, version] of Object.entries(versions)) {
+      expect(packages[`node_modules/${name}`]?.version, name).toBe(version);
+    }
+  });
+  test('are all for development: whoever installs lanewise installs none of them', () => {
+    const others = Object.entries(packages).filter(([path, { dev, devOptional }]) => path && !dev && !devOptional);
+    expect(others.map(([path]) => path)).toEqual([]);
+  });
+});
+
 describe('the lock file', () => {
   type Entry = { resolved?: string; optionalDependencies?: Record<string, string> };
   const { packages: locked } = JSON.parse(read('package-lock.json').toString()) as { packages: Record<string, Entry> };
@@ -133,8 +153,8 @@ describe('the lock file', () => {
 /** What each file of the library imports: the classes of errors, and on demand the readers of data. */
 const beside = {
   'dist/errors.js': [],
-  'dist/index.js': ['./errors.js', './batches.js'],
-  'dist/batches.js': ['./errors.js'],
+  'dist/index.js': ['./errors.js', './readers.js'],
+  'dist/readers.js': ['./errors.js', './index.js'],
   'dist/worker.js': ['./errors.js'],
   'dist/worker-thread.js': [],
   'dist/thread.js': [],
@@ -200,7 +220,7 @@ test('scripts of workers are too large to be made data: URLs, from which strict 
 
 test('one file is one file: no other is asked for', () => {
   for (const path of ['dist/inline.js', 'dist/lanewise.min.js']) {
-    expect(read(path).toString()).not.toMatch(/\.wasm['"`]|thread\.js|batches\.js/);
+    expect(read(path).toString()).not.toMatch(/\.wasm['"`]|thread\.js|readers\.js/);
   }
 });
 

@@ -1,4 +1,5 @@
 // Walks src/layers/table.ts: a new row is tested for free, and fails until reference.ts knows what its layer computes.
+import * as fc from 'fast-check';
 import * as lw from 'lanewise';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { type LayerRow, layerTable, type Sizes } from '../src/layers/table.js';
@@ -244,6 +245,32 @@ describe.each(Object.entries(layerTable))('%s', (_name, row) => {
       expect(float32.faults, `${what} float32`).toEqual([]);
       expect(float64.faults, `${what} float64`).toEqual([]);
     }
+  });
+
+  test('any other sizes: shapes, values, and all ways back alike', () => {
+    const drawn = fc.record({
+      sizes: fc.constantFrom(...row.cases),
+      batch: fc.integer({ min: 1, max: 6 }),
+      more: fc.record({ D: fc.nat(9), M: fc.nat(9), H: fc.nat(6), W: fc.nat(9) }),
+      seed: fc.nat(1e6),
+    });
+    const property = fc.property(drawn, ({ sizes, batch, more, seed }) => {
+      const grown = Object.entries(sizes).map(
+        ([name, n]) => [name, n + (more[name as keyof typeof more] ?? 0)] as const,
+      );
+      const other: Sizes = { ...Object.fromEntries(grown), N: batch };
+      const point = randomPoint(row, other, seed);
+      const what = `${row.forward} ${nameOf(other)}`;
+      const { out, gradients, faults } = evaluate(row, point, 'float64');
+      expect(faults, what).toEqual([]);
+      const wanted = reference(row, point).data;
+      expectClose(out, wanted, 1e-11 * scaleOf(wanted), what);
+      const [one, ...others] = Object.values(gradients);
+      for (const way of others) {
+        for (const [i, g] of way.entries()) expectClose(g, one[i], 1e-9 * scaleOf(one[i]), `${what} d${names[i]}`);
+      }
+    });
+    fc.assert(property, { seed: 20261128, numRuns: 10 });
   });
 
   const withArguments = (act: (args: unknown[]) => void) => lw.scope(() => act(argumentsOf(row, first, 'float64')));

@@ -5,10 +5,12 @@ import { RuleError } from './flags.js';
 
 /** A checkpoint has the specification among its settings, so it is not to be longer than this. */
 const MOST_BYTES = 2 ** 18;
+/** Nothing that the command reads has more lists and objects inside one another. */
+const DEEPEST = 100;
 
 /** What the file holds, or a RuleError with where it ceases to be JSON. */
 export function readJson(file: string): unknown {
-  return parse(readText(file));
+  return parseJson(readText(file));
 }
 
 export function readSpec(file: string): ConvNetSpec {
@@ -30,17 +32,16 @@ function readText(file: string): string {
   }
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // What JSON.parse says differs from version to version, and not every version says where.
-    const { offset, expected } = fault(text);
-    const before = text.slice(0, offset).split('\n');
-    const found = offset < text.length ? JSON.stringify(text[offset]) : 'the end';
-    const column = (before.at(-1) as string).length + 1;
-    throw new RuleError(`JSON: line ${before.length}, column ${column} has ${found} where ${expected} belongs`);
-  }
+/** What the text says, or a RuleError. Stricter than JSON.parse: no name twice in an object, no endless nesting. */
+export function parseJson(text: string): unknown {
+  // What JSON.parse says of a fault differs from version to version, and not every version says where.
+  const found = fault(text);
+  if (found === undefined) return JSON.parse(text);
+  const { offset, expected } = found;
+  const before = text.slice(0, offset).split('\n');
+  const there = offset < text.length ? JSON.stringify(text[offset]) : 'the end';
+  const column = (before.at(-1) as string).length + 1;
+  throw new RuleError(`JSON: line ${before.length}, column ${column} has ${there} where ${expected} belongs`);
 }
 
 const STRING = /"(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4}))*"/y;
@@ -48,13 +49,16 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/;
 const SCALAR = new RegExp(`${STRING.source}|${NUMBER.source}|true|false|null`, 'y');
 const SPACE = /[ \t\r\n]*/y;
 
-/** The first place where `text` ceases to be JSON, and what could stand there. */
-function fault(text: string): { offset: number; expected: string } {
+/** The first place where `text` ceases to be JSON, and what could stand there; undefined if it is JSON. */
+function fault(text: string): { offset: number; expected: string } | undefined {
   let offset = 0;
+  /** Where what was taken last begins. */
+  let start = 0;
   const take = (what: RegExp | string): boolean => {
     SPACE.lastIndex = offset;
     SPACE.exec(text);
     offset = SPACE.lastIndex;
+    start = offset;
     if (typeof what === 'string') {
       if (text[offset] !== what) return false;
       offset++;
@@ -65,19 +69,32 @@ function fault(text: string): { offset: number; expected: string } {
     offset = what.lastIndex;
     return true;
   };
-  /** What closes the lists and objects that are open. */
-  const open: string[] = [];
-  const key = () => (take(STRING) ? (take(':') ? undefined : "':'") : 'a name in double quotes');
+  /** The lists and objects that are open: what closes them, and the names that they have so far. */
+  const open: { close: string; names: Set<string> }[] = [];
+  const enter = (close: string) => {
+    open.push({ close, names: new Set() });
+    return open.length <= DEEPEST;
+  };
+  const key = (names: Set<string>): string | undefined => {
+    if (!take(STRING)) return 'a name in double quotes';
+    const name = JSON.parse(text.slice(start, offset)) as string;
+    if (names.has(name)) {
+      offset = start;
+      return 'a name that the object does not have yet';
+    }
+    names.add(name);
+    return take(':') ? undefined : "':'";
+  };
   for (;;) {
     // A value.
     if (take('[')) {
-      open.push(']');
+      if (!enter(']')) return { offset: start, expected: `a value ${DEEPEST} lists deep at most` };
       if (!take(']')) continue;
       open.pop();
     } else if (take('{')) {
-      open.push('}');
+      if (!enter('}')) return { offset: start, expected: `a value ${DEEPEST} objects deep at most` };
       if (!take('}')) {
-        const expected = key();
+        const expected = key((open.at(-1) as (typeof open)[number]).names);
         if (expected !== undefined) return { offset, expected };
         continue;
       }
@@ -86,11 +103,14 @@ function fault(text: string): { offset: number; expected: string } {
       return { offset, expected: 'a value' };
     }
     // What comes after it.
-    while (open.length > 0 && take(open.at(-1) as string)) open.pop();
-    const close = open.at(-1);
-    if (close === undefined) return take(/$/y) ? { offset, expected: 'JSON' } : { offset, expected: 'the end' };
-    if (!take(',')) return { offset, expected: `',' or '${close}'` };
-    const expected = close === '}' ? key() : undefined;
+    let last = open.at(-1);
+    while (last && take(last.close)) {
+      open.pop();
+      last = open.at(-1);
+    }
+    if (last === undefined) return take(/$/y) ? undefined : { offset, expected: 'the end' };
+    if (!take(',')) return { offset, expected: `',' or '${last.close}'` };
+    const expected = last.close === '}' ? key(last.names) : undefined;
     if (expected !== undefined) return { offset, expected };
   }
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import {
   coarseToFine,
+  describe,
   grid,
   type HalvingOptions,
   halvingRungs,
@@ -57,7 +58,7 @@ function refuseUnknown(name: string, known: readonly string[], what: string): vo
   if (known.includes(name)) return;
   const near = nearest(name, known);
   const hint = near === undefined ? `there are ${known.join(', ')}` : `did you mean '${near}'?`;
-  throw new UsageError(`--spec: unknown ${what} '${name}'; ${hint}`);
+  throw new UsageError(`--spec: unknown ${what} ${describe(name)}; ${hint}`);
 }
 
 export function readSweepSpec(file: string): SweepSpec {

@@ -9,6 +9,10 @@ import { ByteReader, type Chunks, type Entry, gunzip, hex, peek } from './stream
 const BLOCK = 512;
 /** Names and pax records are read whole; no honest ones are longer. */
 const MAX_NOTE_BYTES = 2 ** 20;
+/** So many bytes may come out of a compressed archive; that of CIFAR-10 holds 185 MB. */
+const MAX_UNPACKED_BYTES = 2 ** 31;
+/** What DEFLATE can make of a byte at most: 258 bytes of two bits (RFC 1951). */
+const MAX_RATIO = 1032;
 
 interface Header {
   name: string;
@@ -17,15 +21,21 @@ interface Header {
 }
 
 /**
- * The regular files of an archive, in its order. file: its name, for messages and as the start of the entries' paths.
- * Throws DataError for anything that is neither gzip nor tar, is broken or cut off, or names files outside itself.
+ * The regular files of an archive, in its order. file: its name, for messages and as the start of the entries' paths. total:
+ * its bytes, where known: no entry can be larger than what they may hold. Throws DataError for anything that is neither gzip nor tar, is broken or cut off, or names files outside itself.
  */
-export async function* unpack(where: string, file: string, chunks: Chunks): AsyncGenerator<Entry, void, undefined> {
+export async function* unpack(
+  where: string,
+  file: string,
+  chunks: Chunks,
+  total = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Entry, void, undefined> {
   const refuse = (offset: number, expected: string, found: string, hint?: string) =>
     new DataError({ where, file, offset, expected, found, ...(hint === undefined ? {} : { hint }) });
   const [magic, whole] = await peek(chunks, 2);
   const compressed = magic[0] === 0x1f && magic[1] === 0x8b;
-  const unzip = () => gunzip(whole, (offset, found) => refuse(offset, 'whole gzip data', found));
+  const unzip = () => gunzip(whole, MAX_UNPACKED_BYTES, (offset, found) => refuse(offset, 'whole gzip data', found));
+  const most = compressed ? Math.min(MAX_UNPACKED_BYTES, MAX_RATIO * total) : total;
   const input = new ByteReader(compressed ? unzip() : whole);
   const need = async (length: number) => {
     const bytes = await input.take(length);
@@ -73,6 +83,7 @@ export async function* unpack(where: string, file: string, chunks: Chunks): Asyn
       if (/^([\\/]|[a-z]:)|(^|[\\/])\.\.([\\/]|$)/i.test(name)) {
         throw refuse(start, 'names that stay inside the archive', JSON.stringify(name.slice(0, 80)));
       }
+      if (size > most - input.at) throw refuse(start, 'a whole tar archive', `a file of ${size} bytes in it`);
       left = size;
       if (['\0', '0', '7'].includes(type) && !name.endsWith('/'))
         yield { path: `${file}/${name}`, size, chunks: content };
@@ -94,7 +105,7 @@ const padding = (size: number) => (BLOCK - (size % BLOCK)) % BLOCK;
 function parseHeader(block: Uint8Array): Header | undefined {
   if (block.length < BLOCK) return undefined;
   let sum = 8 * 32;
-  for (const [i, byte] of block.entries()) if (i < 148 || i >= 156) sum += byte;
+  for (let i = 0; i < BLOCK; i++) if (i < 148 || i >= 156) sum += block[i] as number;
   if (numeric(block.subarray(148, 156)) !== sum) return undefined;
   const prefix = text(block.subarray(257, 263)) === 'ustar' ? text(block.subarray(345, 500)) : '';
   const name = text(block.subarray(0, 100));

@@ -1,12 +1,11 @@
 /**
- * The batches of CIFAR-10, wherever and in whichever format they are. This file and what it imports are a bundle of their
- * own, loaded when data are read for the first time: a page that trains on other images never fetches it.
+ * The batches of CIFAR-10, wherever and in whichever format they are. Of the bundle that is loaded on demand.
  */
 import { DataError, ValueError } from '../errors.js';
 import { isPickledArray, parsePickle, pickledItems, pickledText, startsPickle } from './pickle.js';
 import { PIXELS, RECORD } from './record.js';
 import { type DataSource, openSource, type ReadOptions, type Source } from './sources.js';
-import { type Chunks, type Entry, hex, peek } from './streams.js';
+import { type Chunks, collect, type Entry, hex, peek } from './streams.js';
 
 const CLASSES = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'];
 /** Names of the batches, without the suffix of the binary ones, in order. */
@@ -209,7 +208,7 @@ async function readBinary(where: string, file: string, chunks: Chunks, size: num
     sink(at, chunk);
     at += chunk.length;
   }
-  checkSize(where, file, at, size);
+  if (at !== size) throw sizeError(where, file, at, size);
   return images;
 }
 
@@ -248,35 +247,16 @@ function checkLabel(where: string, file: string, offset: number | undefined, lab
   throw new DataError({ where, file, ...place, expected: `a label from 0 to ${CLASSES.length - 1}`, found, hint });
 }
 
-function checkSize(where: string, file: string, found: number, size: number): void {
-  if (found === size) return;
+function sizeError(where: string, file: string, found: number, size: number): DataError {
   const hint = 'it was cut off, or changed while it was read';
-  throw new DataError({
-    where,
-    file,
-    offset: Math.min(found, size),
-    expected: `${size} bytes`,
-    found: `${found}`,
-    hint,
-  });
+  const offset = Math.min(found, size);
+  return new DataError({ where, file, offset, expected: `${size} bytes`, found: `${found}`, hint });
 }
 
-/** All of a file. Memory is taken as bytes arrive, whatever size was announced. */
+/** All of a file, which must have its announced size. */
 async function whole(where: string, file: string, chunks: Chunks, size: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of chunks) {
-    length += chunk.length;
-    if (length > size) break;
-    parts.push(chunk.slice());
-  }
-  checkSize(where, file, length, size);
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
+  const bytes = await collect(chunks, size, (length) => sizeError(where, file, length, size));
+  if (bytes.length !== size) throw sizeError(where, file, bytes.length, size);
   return bytes;
 }
 

@@ -121,7 +121,7 @@ async function read<T>(
 ): Promise<T> {
   // Without a runtime nothing can be kept: said before anything is read.
   heap();
-  const { Batches } = await import('./batches.js');
+  const { Batches } = await import('./readers.js');
   const make = (from: number, to: number) => new ImageSet(from, to, dtype, layout);
   return new Batches<ImageSet>(where, make, cuts).load(source, options, finish);
 }

@@ -96,14 +96,14 @@ export function pickledText(value: PickleValue | undefined): string | undefined 
   return String.fromCharCode(...value);
 }
 
-/** Items of a list, a tuple or an array with one axis of numbers. */
+/** Items of a list, a tuple or an array with one axis of numbers, no longer than a list could be. */
 export function pickledItems(value: PickleValue | undefined): readonly PickleValue[] | undefined {
   if (value instanceof Tuple) return value.items;
   return value instanceof NumpyArray ? numbers(value) : Array.isArray(value) ? value : undefined;
 }
 
 function numbers({ shape, dtype, bytes }: PickledArray): number[] | undefined {
-  if (shape.length !== 1) return undefined;
+  if (shape.length !== 1 || (shape[0] as number) > MAX_STEPS) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const read: Record<string, (at: number) => number> = {
     u1: (at) => view.getUint8(at),

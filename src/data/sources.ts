@@ -8,7 +8,10 @@ import { chunksOf, type Entry, messageOf } from './streams.js';
  * A path (outside browsers) of a folder or an archive; a URL of an archive; in pages also a File, a Blob, the files of
  * an <input type="file">, with or without `webkitdirectory`; or the bytes of an archive.
  */
-export type DataSource = string | URL | Blob | ArrayBuffer | Uint8Array | Iterable<File> | ArrayLike<File>;
+export type DataSource = FileSource | Iterable<File> | ArrayLike<File>;
+
+/** One file: a path (outside browsers), a URL, a File or Blob, or its bytes. */
+export type FileSource = string | URL | Blob | ArrayBuffer | Uint8Array;
 
 export interface Progress {
   /** Bytes read, as they are stored: of an archive the compressed ones. */
@@ -46,15 +49,9 @@ export async function openSource(
   options: ReadOptions,
 ): Promise<Source> {
   options.signal?.throwIfAborted();
-  if (source instanceof URL || typeof source === 'string') {
-    const url = urlOf(where, source);
-    if (url === undefined) return openPath(where, source as string, wanted, options);
-    if (url.protocol !== 'file:' || isBrowser()) return single(where, fetched(where, url, options.signal), options);
-    const { fileURLToPath } = await nodeModule<typeof import('node:url')>('node:url');
-    return openPath(where, fileURLToPath(url), wanted, options);
-  }
-  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return single(where, bytesEntry(source), options);
-  if (source instanceof Blob) return single(where, blobEntry(source), options);
+  const place = await locate(where, source, options.signal);
+  if (typeof place === 'string') return openPath(where, place, wanted, options);
+  if (place !== undefined) return single(where, place, options);
   const isList = source !== null && typeof source === 'object' && (Symbol.iterator in source || 'length' in source);
   const files = isList ? Array.from(source as ArrayLike<File>) : [];
   if (files.length > 0 && files.every((file) => file instanceof Blob)) {
@@ -70,6 +67,51 @@ export async function openSource(
     rule: 'a path, a URL, bytes or files',
     value: isList && files.length === 0 ? 'an empty list' : describe(source),
   });
+}
+
+/** Opens one file as it is, whatever is in it. */
+export async function openFile(where: string, source: FileSource, options: ReadOptions): Promise<Entry> {
+  options.signal?.throwIfAborted();
+  let place = await locate(where, source, options.signal);
+  if (place === undefined) {
+    throw new OptionError({
+      where,
+      argument: 'source',
+      rule: 'a path, a URL, bytes or a file',
+      value: describe(source),
+    });
+  }
+  if (typeof place === 'string') {
+    const path = place;
+    const { promises: fs } = await nodeModule<FileSystem>('node:fs');
+    const stat = await fs.stat(path).catch((error) => Promise.reject(unreadable(where, path, error, 'a file')));
+    if (!stat.isFile()) throw new DataError({ where, file: path, expected: 'a file', found: 'a folder or device' });
+    place = fileEntry(where, fs, path, stat.size);
+  }
+  const entry = place;
+  const count = counter(entry.size, options);
+  return { ...entry, chunks: () => count(entry) };
+}
+
+/** A file, or a path of what may be one; undefined: neither. */
+async function locate(
+  where: string,
+  source: DataSource,
+  signal: AbortSignal | undefined,
+): Promise<Entry | string | undefined> {
+  if (source instanceof URL || typeof source === 'string') {
+    const url = urlOf(where, source);
+    if (url === undefined) return source as string;
+    if (url.protocol !== 'file:' || isBrowser()) return fetched(where, url, signal);
+    const { fileURLToPath } = await nodeModule<typeof import('node:url')>('node:url');
+    try {
+      return fileURLToPath(url);
+    } catch {
+      throw new OptionError({ where, argument: 'source', rule: 'a file: URL of this host', value: describe(url.href) });
+    }
+  }
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return bytesEntry(source);
+  return source instanceof Blob ? blobEntry(source) : undefined;
 }
 
 /** undefined: a path. */
@@ -104,7 +146,7 @@ function single(where: string, entry: Entry, options: ReadOptions): Source {
     name: entry.path,
     entries() {
       const count = counter(entry.size, options);
-      return unpack(where, entry.path, count(entry));
+      return unpack(where, entry.path, count(entry), entry.size);
     },
   };
 }

@@ -104,30 +104,74 @@ export class ByteReader {
   }
 }
 
-/** Decompressed chunks. fail: makes the error for data that is not gzip, broken or cut off near a byte of the input. */
-export async function* gunzip(chunks: Chunks, fail: (offset: number, found: string) => Error): Chunks {
+/** Compressed bytes go in by so many at a time: some hosts hold all that comes out of one piece, up to 1032 times as much. */
+const PIECE = 2 ** 15;
+
+/**
+ * Decompressed chunks. limit: bytes that may come out. fail: makes the error for data that is not gzip, broken, cut off or
+ * larger, near a byte of the input.
+ */
+export async function* gunzip(chunks: Chunks, limit: number, fail: (offset: number, found: string) => Error): Chunks {
   let read = 0;
   // What the input failed of is not to be reported as a fault of gzip.
   let failure: { error: unknown } | undefined;
   async function* input(): Chunks {
     try {
       for await (const chunk of chunks) {
-        read += chunk.length;
-        yield chunk;
+        for (let at = 0; at < chunk.length; at += PIECE) {
+          const piece = chunk.subarray(at, at + PIECE);
+          read += piece.length;
+          yield piece;
+        }
       }
     } catch (error) {
       failure = { error };
       throw error;
     }
   }
+  let made = 0;
   try {
     const unzip = new DecompressionStream('gzip') as ReadableWritablePair<Uint8Array, Uint8Array>;
-    yield* chunksOf(streamOf(input()).pipeThrough(unzip));
+    for await (const chunk of chunksOf(streamOf(input()).pipeThrough(unzip))) {
+      made += chunk.length;
+      if (made > limit) break;
+      yield chunk;
+    }
   } catch (error) {
     throw failure ? failure.error : fail(read, messageOf(error));
   } finally {
     await chunks.return();
   }
+  if (made > limit) throw fail(read, `more than ${limit} bytes when unpacked`);
+}
+
+/**
+ * All bytes of some chunks, at most `limit`; more: the error that `fail` makes. Memory is taken as they arrive, whatever
+ * was announced.
+ */
+export async function collect(
+  chunks: Chunks,
+  limit: number,
+  fail: (length: number) => Error,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    length += chunk.length;
+    if (length > limit) throw fail(length);
+    parts.push(chunk.slice());
+  }
+  return joined(parts);
+}
+
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 export function messageOf(error: unknown): string {

@@ -222,12 +222,24 @@ describe('--spec', () => {
     ['{} {}', '', 1, 4, '"{"', 'the end'],
     ['[[], {"a": []}, nul]', '', 1, 17, '"n"', 'a value'],
     ['{"a": 1, }', '', 1, 10, '"}"', 'a name in double quotes'],
+    ['{"a": 1,\n"b": {"a": 2}, "\\u0061": 3}', '', 2, 16, '"\\""', 'a name that the object does not have yet'],
+    [`${'['.repeat(101)}${']'.repeat(101)}`, '', 1, 101, '"["', 'a value 100 lists deep at most'],
+    [`${'{"a":'.repeat(101)}1${'}'.repeat(101)}`, '', 1, 501, '"{"', 'a value 100 objects deep at most'],
   ])('%j is no JSON', async (text, _, line, column, found, expected) => {
     await inFolder(async (cwd) => {
       const file = join(cwd, 'net.json');
       writeFileSync(file, text);
       const message = `JSON: line ${line}, column ${column} has ${found} where ${expected} belongs`;
       expect(() => readSpec(file)).toThrow(message);
+    });
+  });
+
+  test('a name that objects have already is a name like any other, and one of the options that there are not', async () => {
+    await inFolder(async (cwd) => {
+      writeFileSync(join(cwd, 'net.json'), '{"__proto__": {"layers": ["relu"]}, "layers": []}');
+      const spec = readSpec(join(cwd, 'net.json'));
+      expect(Object.keys(spec)).toEqual(['__proto__', 'layers']);
+      expect(Object.getPrototypeOf(spec)).toBe(Object.prototype);
     });
   });
 

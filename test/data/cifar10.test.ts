@@ -378,9 +378,16 @@ describe('failures', () => {
     expect((await refused(concat(member(name, content, { size: 3073 * 41 }), END))).expected).toBe(
       'a whole tar archive',
     );
-    expect((await refused(concat(member(name, content, { size: 2 ** 32 }), END))).message).toContain('at most');
+    const beyond = concat(member(name, content, { size: 2 ** 32 }), END);
     const huge = concat(member(name, content, { size: 3073 * 340000 }), END);
-    await expect(lw.loadCifar10(huge)).rejects.toThrow(lw.MemoryError);
+    // More than the archive can hold, or a gzip of that length can.
+    for (const bytes of [beyond, huge, await gzip(huge)]) {
+      expect((await refused(bytes)).message).toMatch(/expected a whole tar archive .* a file of \d+ bytes in it/);
+    }
+    // Where the length of the whole is unknown, limits of a batch and of memory are left.
+    const url = (bytes: Uint8Array<ArrayBuffer>) => URL.createObjectURL(new Blob([bytes]));
+    expect((await refused(url(beyond))).message).toContain('at most');
+    await expect(lw.loadCifar10(url(huge))).rejects.toThrow(lw.MemoryError);
   });
 
   test('pickles that hold something else', async () => {

@@ -1,0 +1,41 @@
+// Coverage of src/ (the command apart, which tests run as a program): npm run coverage. The suites of vitest.config.ts, in Node,
+// with the sources in the place of the bundles that are made of them.
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+import suites from './vitest.config.js';
+
+const library = fileURLToPath(new URL('./src/index.ts', import.meta.url));
+
+/** Once with the fixed build on one thread, once on two; what looks at dist/ itself stays out. */
+const projects = (suites.test?.projects ?? []).filter((project) => {
+  const { test } = project as Extract<TestProjectConfiguration, { test?: unknown }>;
+  return ['node', 'node simd 1', 'node simd 2'].includes(String(test?.name));
+});
+
+export default defineConfig({
+  resolve: { alias: { lanewise: library } },
+  plugins: [
+    {
+      // Binaries and the worker's script lie beside the bundles.
+      name: 'beside-dist',
+      enforce: 'pre',
+      transform(code, id) {
+        if (!id.includes('/src/runtime/')) return null;
+        return code.replace(/'\.\/(lanewise\.[\w.]+\.wasm|thread\.js)'/g, "'../../dist/$1'");
+      },
+    },
+  ],
+  test: {
+    pool: 'forks',
+    projects,
+    exclude: ['test/package.node.test.ts', 'test/bench.node.test.ts', 'test/binary.node.test.ts'],
+    coverage: {
+      enabled: true,
+      provider: 'v8',
+      include: ['src/**'],
+      exclude: ['src/cli/**'],
+      reporter: ['text', 'json-summary', 'html'],
+      reportsDirectory: 'coverage',
+    },
+  },
+});
