@@ -71,6 +71,15 @@ const thinLoader = {
   },
 };
 
+/** Packages ask where they run; in the bundles, pages among them, there is no `process.env` to ask. */
+const production = {
+  name: 'production',
+  transform(code, id) {
+    if (!id.includes('node_modules') || !code.includes('process.env.NODE_ENV')) return null;
+    return { code: code.replaceAll('process.env.NODE_ENV', "'production'"), map: null };
+  },
+};
+
 /** Comments that outlive minifying: the notice on top, and what tells bundlers to leave an import alone. */
 const lasting = /^!|^\s*(webpack|@vite|[@#]__)/;
 
@@ -180,6 +189,7 @@ function bundle(entry, name, { plugins = [], output = {}, external = [], others 
       ...plugins,
       typescript(),
       thinLoader,
+      production,
       nodeResolve({ exportConditions: ['import', 'default'], preferBuiltins: true }),
       licences,
     ],
