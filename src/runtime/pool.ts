@@ -39,25 +39,29 @@ export class ThreadPool {
     this.#stored = new Float64Array(memory.buffer, ARGUMENTS_ADDRESS, MAX_ARGUMENTS);
   }
 
-  /** Starts threads - 1 workers and waits until all of them stand at the board. */
-  static async start(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: number): Promise<ThreadPool> {
+  /** Starts threads - 1 workers, which run `script`, and waits until all of them stand at the board. */
+  static async start(
+    script: URL,
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    threads: number,
+  ): Promise<ThreadPool> {
     new Int32Array(memory.buffer, BOARD_ADDRESS, 64)[DOOR] = DOOR_CLOSED;
-    const url = new URL('./thread.js', import.meta.url);
     const starting = Array.from({ length: threads - 1 }, async (_, i) => {
-      const worker = await startWorker(url);
+      const worker = await startWorker(script);
       await new Promise<void>((resolve, reject) => {
         worker.onMessage(() => resolve());
         worker.onError(reject);
         worker.post({ module, memory, thread: i + 1 });
       });
-      worker.unref();
+      worker.keep(false);
       return worker;
     });
     const started = await Promise.allSettled(starting);
     const workers = started.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []));
     const failed = started.find((s) => s.status === 'rejected');
     if (failed) {
-      for (const worker of workers) worker.terminate();
+      for (const worker of workers) void worker.terminate();
       throw new RuntimeError({ where: 'init', rule: `a worker thread did not start: ${String(failed.reason)}` });
     }
     return new ThreadPool(memory, workers);
@@ -106,6 +110,6 @@ export class ThreadPool {
     Atomics.store(this.#words, CLOSING, 1);
     Atomics.add(this.#words, GENERATION, 1);
     Atomics.notify(this.#words, GENERATION);
-    for (const worker of this.#workers) worker.terminate();
+    for (const worker of this.#workers) void worker.terminate();
   }
 }
