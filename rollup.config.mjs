@@ -1,6 +1,6 @@
 // Bundles src/ into dist/:
-//   readers.js reading and writing files of data, which index.js loads when it is first asked for
 //   errors.js  the classes of errors, which all entries share
+//   readers.js reading and writing files of data, which index.js loads when it is first asked for
 //   index.js   the library, for Node, browsers and bundlers alike
 //   thread.js  what a worker of the thread pool runs; a file of its own because strict pages allow no blob workers
 //   worker.js  lanewise/worker, the page's side; worker-thread.js is what its workers run, all in one file
@@ -68,6 +68,15 @@ const thinLoader = {
       return text.replace(found, instead);
     }, code);
     return { code: thin, map: null };
+  },
+};
+
+/** Packages ask where they run; in the bundles, pages among them, there is no `process.env` to ask. */
+const production = {
+  name: 'production',
+  transform(code, id) {
+    if (!id.includes('node_modules') || !code.includes('process.env.NODE_ENV')) return null;
+    return { code: code.replaceAll('process.env.NODE_ENV', "'production'"), map: null };
   },
 };
 
@@ -180,6 +189,7 @@ function bundle(entry, name, { plugins = [], output = {}, external = [], others 
       ...plugins,
       typescript(),
       thinLoader,
+      production,
       nodeResolve({ exportConditions: ['import', 'default'], preferBuiltins: true }),
       licences,
     ],
@@ -206,9 +216,9 @@ export default ({ configPlain = false }) => {
       plugins: [external({ 'data/readers.js': './readers.js', ...shared }), ...minified],
       output: { inlineDynamicImports: true, banner: notice },
     }),
-    // Loaded by index.js when data are read; it makes tensors of the library's, so it takes them from there.
+    // Loaded by index.js when data are read; it makes the tensors of the library, so it takes them from there.
     bundle('data/readers.ts', 'readers', {
-      plugins: [external({ 'tensor.js': './index.js', ...shared }), ...minified],
+      plugins: [external({ ...shared, 'tensor.js': './index.js' }), ...minified],
       output: { inlineDynamicImports: true, banner: notice },
     }),
     bundle('worker/index.ts', 'worker', { plugins: [external(shared), ...minified], output: { banner: notice } }),

@@ -16,6 +16,8 @@ const common = {
   setupFiles: ['test/setup.ts'],
   testTimeout: 60_000,
   hookTimeout: 60_000,
+  // What a browser is to show comes when it comes, on a busy machine too.
+  expect: { poll: { timeout: 15_000 } },
 };
 
 /** Without a browser half of the matrix does not run: an error where a browser is required, else impossible to overlook. */

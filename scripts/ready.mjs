@@ -51,7 +51,17 @@ if (oldest([installed]) < newest(['package-lock.json'])) {
 }
 
 const { targets } = JSON.parse(readFileSync(join(root, 'asconfig.json'), 'utf8'));
-const bundles = ['index', 'readers', 'worker', 'worker-thread', 'thread', 'cli'].map((name) => `dist/${name}.js`);
+const bundles = [
+  'errors',
+  'index',
+  'readers',
+  'inline',
+  'lanewise.min',
+  'worker',
+  'worker-thread',
+  'thread',
+  'cli',
+].map((name) => `dist/${name}.js`);
 const parts = [
   {
     script: 'build:wasm',

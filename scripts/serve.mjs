@@ -17,6 +17,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const folders = {
   '/examples/': join(root, 'examples'),
   '/dist/': join(root, 'dist'),
+  '/src/': join(root, 'src'),
   '/uplot/': join(root, 'node_modules/uplot/dist'),
 };
 
@@ -29,6 +30,7 @@ const types = {
   '.svg': 'image/svg+xml',
   '.png': 'image/png',
   '.wasm': 'application/wasm',
+  '.ts': 'text/plain; charset=utf-8',
   '.txt': 'text/plain; charset=utf-8',
 };
 

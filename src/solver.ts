@@ -275,7 +275,8 @@ export class Solver {
       const hint = name === 't' ? 'it counts the steps' : 'change({ learningRate }) changes it';
       throw new OptionError({ where, rule: `optimConfig.${name} cannot be changed`, hint });
     }
-    if (rule.name !== undefined) findUpdateRule(where, rule.name, { ...optimConfig });
+    if (rule.name !== undefined) checkOptions(`${where}: optimConfig`, optimConfig, Object.keys(rule.config()));
+    findUpdateRule(where, rule.name ?? rule.update, optimConfig);
     if (weightDecay > 0 && Number(optimConfig.weightDecay) > 0) {
       throw new OptionError({ where, rule: 'weightDecay is there twice: the Solver has its own' });
     }

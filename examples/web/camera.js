@@ -26,7 +26,7 @@ export async function snapshot(video) {
 export class CameraClasses {
   #groups = [];
   #use;
-  #on = false;
+  #stop;
 
   /** use(groups): [{ name, pictures }] when the visitor wants to train on them. */
   constructor(use) {
@@ -34,6 +34,7 @@ export class CameraClasses {
     $('camera-start').addEventListener('click', () => this.#start());
     $('camera-add').addEventListener('click', () => this.#add().focus());
     $('camera-use').addEventListener('click', () => {
+      this.stop();
       this.#use(this.#groups.map(({ name, pictures }) => ({ name, pictures })));
     });
     for (let i = 0; i < 2; i++) this.#add();
@@ -41,15 +42,19 @@ export class CameraClasses {
 
   async #start() {
     try {
-      await startCamera($('camera'));
-      $('camera').hidden = false;
-      $('camera-start').hidden = true;
-      this.#on = true;
+      this.#stop = await startCamera($('camera'));
       this.#update();
     } catch (error) {
       $('data-error').hidden = false;
       $('data-error').textContent = `The camera cannot be used: ${error.message}`;
     }
+  }
+
+  /** Turns the camera off; the pictures stay. */
+  stop() {
+    this.#stop?.();
+    this.#stop = undefined;
+    this.#update();
   }
 
   #add() {
@@ -63,7 +68,7 @@ export class CameraClasses {
     const button = make('button', { type: 'button', textContent: 'Hold to record' });
     const number = make('output', { className: 'hint', textContent: '0' });
     group.update = () => {
-      button.disabled = !this.#on;
+      button.disabled = this.#stop === undefined;
       button.setAttribute('aria-label', `Hold to record ${group.name}`);
       number.value = count(group.pictures.length);
       number.setAttribute('aria-label', `${group.pictures.length} pictures of ${group.name}`);
@@ -73,7 +78,7 @@ export class CameraClasses {
       if (held || (event.type === 'keydown' && event.key !== ' ' && event.key !== 'Enter')) return;
       event.preventDefault();
       held = true;
-      while (held) {
+      while (held && this.#stop !== undefined) {
         group.pictures.push(await snapshot($('camera')));
         this.#update();
         await new Promise((resolve) => setTimeout(resolve, EVERY));
@@ -93,6 +98,8 @@ export class CameraClasses {
   }
 
   #update() {
+    $('camera').hidden = this.#stop === undefined;
+    $('camera-start').hidden = this.#stop !== undefined;
     for (const { update } of this.#groups) update?.();
     const ready = this.#groups.filter(({ pictures }) => pictures.length >= 3);
     $('camera-use').disabled =

@@ -3,9 +3,11 @@
 import { snapshot, startCamera } from './camera.js';
 import { desk } from './desk.js';
 import { $, announce, dropZone, make, percent } from './dom.js';
-import { drawImage, drawTiles, mapTiles } from './pictures.js';
+import { drawPicture, drawTiles, mapTiles } from './pictures.js';
 
 const SIDE = 128;
+/** Between two looks through the camera, ms. */
+const LOOK_EVERY = 250;
 const BARS = 5;
 /** Maps of a layer, and numbers of a layer that has no maps. */
 const MOST_MAPS = 32;
@@ -36,7 +38,7 @@ export class CloserView extends EventTarget {
   /** picture: { name, truth: its class if that is known, pixels: bytes } */
   choose(picture) {
     this.#picture = picture;
-    drawImage($('chosen'), picture.pixels, 0, this.#album?.shape ?? [3, 32, 32], SIDE);
+    drawPicture($('chosen'), picture.pixels, 0, this.#album?.shape ?? [3, 32, 32], SIDE);
     $('chosen-name').textContent = picture.name;
     $('chosen').setAttribute('aria-label', picture.name);
     this.dispatchEvent(new Event('chosen'));
@@ -73,27 +75,36 @@ export class CloserView extends EventTarget {
     }
   }
 
-  /** The first press starts the camera, each later one takes a picture. */
+  /** Looks through the camera, several times a second, until the button is pressed again. */
   async #camera() {
+    if (this.#stopCamera !== undefined) return this.#stopCamera();
+    const video = make('video', { muted: true, playsInline: true, className: 'camera-picture' });
+    video.setAttribute('aria-label', 'What the camera sees');
+    $('yours-drop').prepend(video);
+    let stopped = false;
     try {
-      if (this.#stopCamera === undefined) {
-        const video = make('video', {
-          muted: true,
-          playsInline: true,
-          className: 'camera-picture',
-          'aria-label': 'What the camera sees',
-        });
-        $('yours-drop').prepend(video);
-        this.#stopCamera = await startCamera(video);
-        $('yours-camera').textContent = 'Take a picture';
-        return;
-      }
-      const video = $('yours-drop').querySelector('video');
-      this.choose({ name: 'Yours, from the camera', pixels: await snapshot(video) });
+      const stop = await startCamera(video);
+      this.#stopCamera = () => {
+        stopped = true;
+        stop();
+        video.remove();
+        this.#stopCamera = undefined;
+        $('yours-camera').textContent = 'Camera';
+      };
+      $('yours-camera').textContent = 'Stop the camera';
       this.#complain();
+      // Said once, not several times a second.
+      let told = false;
+      while (!stopped) {
+        this.choose({ name: 'Yours, from the camera', pixels: await snapshot(video), told });
+        told = true;
+        await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+      }
     } catch (error) {
-      $('yours-drop').querySelector('video')?.remove();
-      this.#stopCamera = undefined;
+      // The last look may come too late.
+      if (stopped) return;
+      this.#stopCamera?.();
+      video.remove();
       this.#complain(`The camera cannot be used: ${error.message}`);
     }
   }
@@ -133,6 +144,8 @@ export class CloserView extends EventTarget {
     while (list.children.length < activations.length) {
       list.append(make('li', {}, make('div', {}, make('b'), make('span')), make('canvas', { role: 'img' })));
     }
+    // Read once: after each change the browser would lay the page out anew to tell.
+    const room = list.clientWidth - (list.clientWidth > 500 ? 126 : 0);
     for (const [place, { name, shape, data }] of activations.entries()) {
       const [text, canvas] = list.children[place].children;
       const [, channels, ...rest] = shape;
@@ -144,13 +157,9 @@ export class CloserView extends EventTarget {
         text.lastElementChild.textContent = label;
         canvas.setAttribute('aria-label', `What ${name} makes of the picture: ${label}`);
       }
-      const tile = maps ? 34 : channels <= 20 ? 20 : 12;
+      const side = maps ? 34 : channels <= 20 ? 20 : 12;
       const tiles = mapTiles(data, maps ? [channels, ...rest] : [shape.slice(1).reduce((a, b) => a * b, 1)]);
-      drawTiles(canvas, count, tiles.paint, {
-        tile,
-        gap: maps ? 3 : 1,
-        most: list.clientWidth - (list.clientWidth > 500 ? 126 : 0),
-      });
+      drawTiles(canvas, tiles, { side, gap: maps ? 3 : 1, most: room, limit: count });
     }
   }
 }

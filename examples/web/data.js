@@ -3,7 +3,7 @@ import { CameraClasses } from './camera.js';
 import { Desk } from './desk.js';
 import { $, announce, count, dropZone, make, oncePerFrame, settled } from './dom.js';
 import { foldersOf, foldersOfDrop } from './folders.js';
-import { drawTiles, imageOf } from './pictures.js';
+import { drawTiles, imageTiles } from './pictures.js';
 import { state } from './state.js';
 
 const RADIOS = () => document.querySelectorAll('input[name="data"]');
@@ -15,6 +15,7 @@ export class DataStep {
   #album;
   #desk;
   #wanted;
+  #camera;
   #drawWall = oncePerFrame(() => this.#wall());
 
   /** found(album) hears of each album, found(undefined) when there is none yet. */
@@ -33,7 +34,7 @@ export class DataStep {
     dropZone($('cifar-drop'), ({ files }) => this.#readCifar([...files]));
     $('folder-files').addEventListener('change', ({ target }) => this.#readFolders(foldersOf(target.files)));
     dropZone($('folders-drop'), async (transfer) => this.#readFolders(await foldersOfDrop(transfer)));
-    new CameraClasses((groups) => {
+    this.#camera = new CameraClasses((groups) => {
       const { seed } = state.values;
       this.#load('webcam', (desk) => desk.run('albumOf', { source: 'webcam', groups, seed }));
     });
@@ -49,6 +50,7 @@ export class DataStep {
     const wanted = drawn ? `${data} ${classes} ${images} ${seed}` : data;
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
+    this.#camera.stop();
     this.#load(data, (desk, progress) =>
       drawn
         ? desk.run('drawShapes', { classes, images, seed }, { progress })
@@ -147,7 +149,6 @@ export class DataStep {
       return;
     }
     const { classes, shape, train } = this.#album;
-    const size = shape.reduce((a, b) => a * b, 1);
     const shown = classes.slice(0, 20);
     if (wall.children.length !== shown.length) {
       wall.replaceChildren(...shown.map(() => make('div', {}, make('span'), make('canvas', { role: 'img' }))));
@@ -168,8 +169,7 @@ export class DataStep {
     }
     for (const [label, list] of places.entries()) {
       const canvas = wall.children[label].lastElementChild;
-      const paint = (i) => imageOf(train.pixels, list[i] * size, shape);
-      if (list.length > 0) drawTiles(canvas, list.length, paint, { tile: TILE, gap: 2, most: room });
+      if (list.length > 0) drawTiles(canvas, imageTiles(train.pixels, list, shape), { side: TILE, most: room });
     }
   }
 }

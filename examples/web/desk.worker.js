@@ -2,7 +2,7 @@
 // typed as a net, and keeps files in the browser's private file system. It computes with the same library as the trainer.
 //
 // An album is what it makes of any source:
-//   { shape: [3, H, W], classes: [names], mean: Float32Array, train, val, test: { pixels: Uint8Array, labels: Int32Array } }
+//   { shape: [3, H, W], classes: [names], source, train, val, test: { pixels: Uint8Array, labels: Int32Array } }
 // Pixels are bytes, channel by channel, on shared memory where the page has it: the trainer reads the same bytes.
 import * as lw from '../../dist/index.js';
 
@@ -23,16 +23,6 @@ const sizeOf = (shape) => shape.reduce((a, b) => a * b, 1);
 function emptySet(count, shape) {
   return { pixels: emptyBytes(count * sizeOf(shape)), labels: new Int32Array(count) };
 }
-
-/** The mean image of a set. */
-function meanOf({ pixels, labels }, shape) {
-  const size = sizeOf(shape);
-  const sums = new Float64Array(size);
-  for (let at = 0; at < pixels.length; at += size) for (let k = 0; k < size; k++) sums[k] += pixels[at + k];
-  return Float32Array.from(sums, (sum) => sum / Math.max(1, labels.length));
-}
-
-const finished = (album) => ({ ...album, mean: meanOf(album.train, album.shape) });
 
 /** Drawn shapes. Sets and blocks have seeds of their own, so more training images leave the others as they are. */
 function drawShapes({ classes, images, seed }, progress) {
@@ -61,7 +51,7 @@ function drawShapes({ classes, images, seed }, progress) {
     }
     album[name] = set;
   }
-  return finished(album);
+  return album;
 }
 
 /** CIFAR-10 as the official archive or its files. */
@@ -83,7 +73,7 @@ async function readCifar({ files, images }, progress) {
     return made;
   };
   const [train, val, test] = [set(data.XTrain, data.yTrain), set(data.XVal, data.yVal), set(data.XTest, data.yTest)];
-  return kept(finished({ source: 'cifar10', shape, classes: data.classes, train, val, test }));
+  return kept({ source: 'cifar10', shape, classes: data.classes, train, val, test });
 }
 
 const canvas = new OffscreenCanvas(SIDE, SIDE);
@@ -178,7 +168,7 @@ function albumOf({ source, groups, seed }) {
     }
     album[name] = set;
   }
-  return kept(finished(album));
+  return kept(album);
 }
 
 /** What a net is made of; throws what the library throws. */
@@ -189,6 +179,13 @@ function inspect(spec) {
   } finally {
     model.dispose();
   }
+}
+
+/** What a file of the library's holds: 'model', 'solver', … */
+function kindOf({ bytes, file }) {
+  const { lanewise } = lw.safetensorsMetadata(bytes, { file });
+  if (lanewise !== undefined) return JSON.parse(lanewise).kind;
+  throw new lw.DataError({ where: 'load', file, expected: 'a model or a training that this page has saved' });
 }
 
 // ---- files that outlive the page ----------------------------------------------------------------------------------------
@@ -268,7 +265,7 @@ async function recallAlbum({ source }) {
     at += album[set].pixels.length;
   }
   if (at !== bytes.length) throw new lw.DataError({ where: 'kept images', file: ALBUM, expected: `${at} bytes` });
-  return finished(album);
+  return album;
 }
 
 const tasks = {
@@ -278,6 +275,7 @@ const tasks = {
   readPicture,
   albumOf,
   inspect,
+  kindOf,
   keep,
   recall,
   forget,

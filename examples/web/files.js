@@ -1,5 +1,6 @@
 // Models and whole training runs as files of the visitor's.
 import { createTrainer } from '../../dist/worker.js';
+import { desk } from './desk.js';
 import { $, download, remark } from './dom.js';
 import { rules } from './presets.js';
 import { dataOf } from './run.js';
@@ -25,11 +26,6 @@ function settingsOf({ model, solver = {}, seed = 0 }) {
   };
 }
 
-/** How a file begins that holds a whole training run; any other is taken for a model. */
-const TRAINING = 'LANEWISE TRAINER';
-
-const isTraining = (bytes) => new TextDecoder('latin1').decode(bytes.subarray(0, TRAINING.length)) === TRAINING;
-
 /** The specification in a file, for which it must fit the pictures that are there. */
 async function specIn(bytes, isModel, album) {
   const source = isModel ? { model: bytes } : { state: bytes };
@@ -43,7 +39,7 @@ export function startFiles(run, reopen) {
   const save = (id, name, bytes) =>
     $(id).addEventListener('click', async () => {
       try {
-        download(`lanewise-${name}-step-${run.losses.count}.lanewise`, await bytes(run.trainer));
+        download(`lanewise-${name}-step-${run.losses.count}.safetensors`, await bytes(run.trainer));
       } catch (error) {
         remark(error.message, { bad: true });
       }
@@ -56,13 +52,13 @@ export function startFiles(run, reopen) {
     if (file === undefined) return;
     try {
       const bytes = new Uint8Array(await file.arrayBuffer());
-      const isModel = !isTraining(bytes);
+      const isModel = (await desk.run('kindOf', { bytes, file: file.name })) === 'model';
       const spec = await specIn(bytes, isModel, run.album);
       const { net, spec: text, ...others } = settingsOf(spec);
       await reopen({ net, spec: text, ...(isModel ? {} : others) }, isModel ? { parameters: bytes } : { state: bytes });
       remark(`${file.name} is loaded`);
     } catch (error) {
-      remark(`${file.name}: ${error.message}`, { bad: true });
+      remark(error.message, { bad: true });
     }
   });
   run.addEventListener('unkept', ({ detail }) => {

@@ -8,19 +8,16 @@ const MOST_TILES = 64;
 /** Training pictures of which gradients are shown. */
 const EXAMPLES = 64;
 
+/** Shows them where they look at pixels; returns what was drawn. small: side of a tile, else as large as there is room. */
 function showTiles(canvas, weights, imageShape, small) {
   const tiles = filterTiles(weights, imageShape);
   canvas.hidden = tiles === undefined;
   if (tiles === undefined) return undefined;
-  const count = Math.min(MOST_TILES, tiles.count);
+  const shown = Math.min(MOST_TILES, tiles.count);
   const most = canvas.parentElement.clientWidth;
-  // Few tiles may be large.
-  const tile = Math.min(
-    tiles.width > 16 ? 72 : 56,
-    small ?? Math.max(34, Math.floor(Math.sqrt((most * 210) / count)) - 6),
-  );
-  drawTiles(canvas, count, tiles.paint, { tile, gap: 4, most });
-  return { ...tiles, shown: count };
+  const roomy = Math.max(34, Math.floor(Math.sqrt((most * 210) / shown)) - 6);
+  drawTiles(canvas, tiles, { side: small ?? Math.min(tiles.width > 16 ? 72 : 56, roomy), gap: 4, most, limit: shown });
+  return { ...tiles, shown };
 }
 
 export class FiltersView {

@@ -2,6 +2,7 @@
 // brought up to date one after the other, again and again while something new is there, and rarely enough that reading
 // takes a small share of the time.
 import { CloserView } from './closer.js';
+import { $ } from './dom.js';
 import { FiltersView, GradientsView } from './filters.js';
 import { TestsView } from './tests.js';
 import { onTheme } from './theme.js';
@@ -72,6 +73,9 @@ export function showLearned(run) {
     shown.clear();
     wake();
   };
+  const empty = () => $('learned').classList.toggle('empty', run.status === 'none');
+  run.addEventListener('status', empty);
+  empty();
   run.addEventListener('made', again);
   for (const event of ['status', 'steps']) run.addEventListener(event, wake);
   closer.addEventListener('chosen', () => {

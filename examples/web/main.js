@@ -85,4 +85,6 @@ document.querySelector('.skip').addEventListener('click', (event) => {
   event.preventDefault();
   $('train').focus();
 });
+// The net can be looked at while its pictures are being made.
+network.album = undefined;
 data.start();

@@ -57,7 +57,7 @@ export class NetworkStep {
     $('json').addEventListener('scroll', () => {
       $('json-marks').scrollTop = $('json').scrollTop;
     });
-    state.on(['net', 'spec'], () => this.#show());
+    state.on(['net', 'spec', 'batch'], () => this.#show());
     this.#fill();
   }
 
@@ -86,7 +86,6 @@ export class NetworkStep {
     const turn = ++this.#turn;
     const album = this.#album;
     this.looking = album !== undefined;
-    if (album === undefined) return;
     const text = $('json').value;
     let places;
     try {
@@ -97,7 +96,7 @@ export class NetworkStep {
       if (turn !== this.#turn) return;
       this.#complain();
       this.#tabulate(summary);
-      this.#tell({ album, model, summary });
+      this.#tell(album && { album, model, summary });
     } catch (error) {
       if (turn !== this.#turn) return;
       const at = error instanceof JsonFault ? [error.offset, error.offset + 1] : placeOf(error, places ?? new Map());
@@ -117,7 +116,8 @@ export class NetworkStep {
       if (!Object.hasOwn(spec, name)) continue;
       throw Object.assign(new Error(`${name} is set by ${setter}; leave it out here`), { argument: name });
     }
-    return { inputDim: this.#album.shape, numClasses: this.#album.classes.length, ...spec };
+    const { shape, classes } = this.#album ?? { shape: [3, 32, 32], classes: { length: 10 } };
+    return { inputDim: shape, numClasses: classes.length, ...spec };
   }
 
   #complain(message, place) {
@@ -125,8 +125,7 @@ export class NetworkStep {
     const box = $('json-error');
     marks.textContent = '';
     box.hidden = message === undefined;
-    if ($('json').getAttribute('aria-invalid') !== String(!box.hidden))
-      $('json').setAttribute('aria-invalid', String(!box.hidden));
+    $('json').setAttribute('aria-invalid', String(!box.hidden));
     if (message === undefined) return;
     box.textContent = message;
     $('json-part').open = true;

@@ -1,123 +1,125 @@
-// Numbers as pictures on canvases. Every picture is drawn in device pixels, tiles as sharp squares.
+// Numbers as pictures on canvases, as sharp squares in device pixels.
+//
+// What is drawn is a row of tiles: { count, width, height, paint(i, rgba) }, where paint writes the pixels of tile i. A canvas is
+// filled in one go: hundreds of small pictures a second would cost more by the calls than by the pixels.
 import { colourNumbers } from './theme.js';
 
-/** A canvas of one tile, at the size of its numbers, enlarged when it is drawn. */
-const small = document.createElement('canvas');
-const smallPen = small.getContext('2d', { willReadFrequently: true });
+const sizeOf = (shape) => shape.reduce((a, b) => a * b, 1);
 
-/** Bytes 3 x H x W as a picture of the same size. */
-export function imageOf(pixels, at, [channels, height, width]) {
-  const image = new ImageData(width, height);
+/** Images of a set of pictures (bytes, channel by channel), those with these indices. */
+export function imageTiles(pixels, indices, shape) {
+  const [channels, height, width] = shape;
   const plane = height * width;
-  for (let i = 0; i < plane; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = pixels[at + (channels === 3 ? c * plane : 0) + i];
-    image.data[4 * i + 3] = 255;
-  }
-  return image;
-}
-
-/** Draws an image of `shape` enlarged to the canvas, whose size in CSS pixels is `side`. */
-export function drawImage(canvas, pixels, at, shape, side) {
-  const pen = sized(canvas, side, (side * shape[1]) / shape[2]);
-  place(pen, imageOf(pixels, at, shape), 0, 0, canvas.width, canvas.height);
-}
-
-/** Sets the size of a canvas in CSS pixels; its numbers of pixels follow the screen. */
-function sized(canvas, width, height) {
-  const ratio = Math.min(3, devicePixelRatio);
-  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== w || canvas.height !== h) {
-    canvas.width = w;
-    canvas.height = h;
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-  }
-  const pen = canvas.getContext('2d');
-  pen.imageSmoothingEnabled = false;
-  pen.clearRect(0, 0, w, h);
-  return pen;
-}
-
-function place(pen, image, x, y, width, height) {
-  if (small.width !== image.width) small.width = image.width;
-  if (small.height !== image.height) small.height = image.height;
-  smallPen.putImageData(image, 0, 0);
-  pen.drawImage(small, 0, 0, image.width, image.height, x, y, width, height);
-}
-
-/**
- * Tiles from left to right and from the top, as many in a row as the canvas' surroundings have room for.
- *
- * @param count tiles
- * @param paint paint(i) is the ImageData of a tile
- * @param options tile: side in CSS pixels; gap; most: width of the whole
- */
-export function drawTiles(canvas, count, paint, { tile, gap = 2, most }) {
-  const columns = Math.max(1, Math.min(count, Math.floor((most + gap) / (tile + gap))));
-  const rows = Math.ceil(count / columns);
-  const pen = sized(canvas, columns * (tile + gap) - gap, rows * (tile + gap) - gap);
-  const ratio = canvas.width / (columns * (tile + gap) - gap);
-  const side = Math.round(tile * ratio);
-  for (let i = 0; i < count; i++) {
-    const x = Math.round((i % columns) * (tile + gap) * ratio);
-    const y = Math.round(Math.floor(i / columns) * (tile + gap) * ratio);
-    place(pen, paint(i), x, y, side, side);
-  }
-  return columns;
+  const paint = (i, rgba) => {
+    const at = indices[i] * sizeOf(shape);
+    for (let p = 0; p < plane; p++) {
+      for (let c = 0; c < 3; c++) rgba[4 * p + c] = pixels[at + (channels === 3 ? c * plane : 0) + p];
+    }
+  };
+  return { count: indices.length, width, height, paint };
 }
 
 /**
  * First-layer weights as coloured tiles: filters (F, C, H, W), or columns of (C·H·W, units), which look at whole images.
- * Grey is zero; all tiles have the same scale unless `each` is set.
+ * Grey is zero; each tile has a scale of its own. undefined: they look at no pixels.
  */
 export function filterTiles({ shape, data }, imageShape) {
   if (shape.length === 4) {
-    const [count, channels, height, width] = shape;
-    return tilesOf(data, count, [channels, height, width], (i, k) => i * channels * height * width + k);
+    const [count, ...filter] = shape;
+    return weightTiles(data, count, filter, (i, k) => i * sizeOf(filter) + k);
   }
   const [inputs, count] = shape;
-  const size = imageShape.reduce((a, b) => a * b, 1);
-  return inputs === size ? tilesOf(data, count, imageShape, (i, k) => k * count + i) : undefined;
+  return inputs === sizeOf(imageShape) ? weightTiles(data, count, imageShape, (i, k) => k * count + i) : undefined;
 }
 
-function tilesOf(data, count, [channels, height, width], place) {
+/** place(i, k): where number k of tile i is. */
+function weightTiles(data, count, shape, place) {
+  const [channels, height, width] = shape;
   const plane = height * width;
-  const size = channels * plane;
-  const paint = (i) => {
+  const paint = (i, rgba) => {
     let most = 1e-12;
-    for (let k = 0; k < size; k++) most = Math.max(most, Math.abs(data[place(i, k)]));
-    const image = new ImageData(width, height);
+    for (let k = 0; k < channels * plane; k++) most = Math.max(most, Math.abs(data[place(i, k)]));
     for (let p = 0; p < plane; p++) {
       for (let c = 0; c < 3; c++) {
         const value = data[place(i, (channels === 3 ? c : 0) * plane + p)];
-        image.data[4 * p + c] = 128 + (127 * value) / most;
+        rgba[4 * p + c] = 128 + (127 * value) / most;
       }
-      image.data[4 * p + 3] = 255;
     }
-    return image;
   };
-  return { count, height, width, paint };
+  return { count, width, height, paint };
 }
 
-/** Maps (C, H, W), or C numbers, as tiles between the page's two colours; the largest of all maps is the brightest. */
-export function mapTiles(data, [channels, height = 1, width = 1]) {
+/** Maps (C, H, W), or C numbers, between the page's two colours; the largest of all maps is the brightest. */
+export function mapTiles(data, [count, height = 1, width = 1]) {
   const low = colourNumbers('--map-low');
   const high = colourNumbers('--map-high');
   const plane = height * width;
   let least = 0;
   let most = 1e-12;
-  for (let i = 0; i < channels * plane; i++) {
+  for (let i = 0; i < count * plane; i++) {
     least = Math.min(least, data[i]);
     most = Math.max(most, data[i]);
   }
-  const paint = (i) => {
-    const image = new ImageData(width, height);
+  const paint = (i, rgba) => {
     for (let p = 0; p < plane; p++) {
       const t = (data[i * plane + p] - least) / (most - least);
-      for (let c = 0; c < 3; c++) image.data[4 * p + c] = low[c] + (high[c] - low[c]) * t;
-      image.data[4 * p + 3] = 255;
+      for (let c = 0; c < 3; c++) rgba[4 * p + c] = low[c] + (high[c] - low[c]) * t;
     }
-    return image;
   };
-  return { count: channels, height, width, paint };
+  return { count, width, height, paint };
+}
+
+/** The pixels of each canvas, kept from one drawing to the next. */
+const frames = new WeakMap();
+
+/** The pixels of a canvas of this size in CSS pixels, all clear, and how many of them make one CSS pixel. */
+function frameOf(canvas, width, height) {
+  const ratio = Math.min(3, devicePixelRatio);
+  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+  let frame = frames.get(canvas);
+  if (frame === undefined || canvas.width !== w || canvas.height !== h) {
+    Object.assign(canvas, { width: w, height: h });
+    Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+    const image = new ImageData(w, h);
+    frame = { image, words: new Uint32Array(image.data.buffer), pen: canvas.getContext('2d') };
+    frames.set(canvas, frame);
+  } else {
+    frame.words.fill(0);
+  }
+  return { ...frame, ratio };
+}
+
+/**
+ * Draws tiles from left to right and from the top, as many in a row as there is room for.
+ *
+ * @param options side: width of a tile in CSS pixels; gap; most: width of the whole; limit: tiles that are drawn
+ */
+export function drawTiles(canvas, tiles, { side, gap = 2, most, limit = tiles.count }) {
+  const { width, height, paint } = tiles;
+  const count = Math.min(limit, tiles.count);
+  const tall = (side * height) / width;
+  const columns = Math.max(1, Math.min(count, Math.floor((most + gap) / (side + gap))));
+  const rows = Math.ceil(count / columns);
+  const extent = (n, tile) => n * (tile + gap) - gap;
+  const { image, words, pen, ratio } = frameOf(canvas, extent(columns, side), extent(rows, tall));
+  const tile = new Uint32Array(width * height);
+  const rgba = new Uint8ClampedArray(tile.buffer).fill(255);
+  const [w, h] = [Math.round(side * ratio), Math.round(tall * ratio)];
+  const from = Int32Array.from({ length: w }, (_, x) => Math.floor((x * width) / w));
+  for (let i = 0; i < count; i++) {
+    paint(i, rgba);
+    const left = Math.round((i % columns) * (side + gap) * ratio);
+    const top = Math.round(Math.floor(i / columns) * (tall + gap) * ratio);
+    for (let y = 0; y < h && top + y < image.height; y++) {
+      const row = Math.floor((y * height) / h) * width;
+      const to = (top + y) * image.width + left;
+      for (let x = 0; x < w; x++) words[to + x] = tile[row + from[x]];
+    }
+  }
+  pen.putImageData(image, 0, 0);
+}
+
+/** Draws one picture as wide as `side` CSS pixels. */
+export function drawPicture(canvas, pixels, index, shape, side) {
+  drawTiles(canvas, imageTiles(pixels, [index], shape), { side, most: side });
 }

@@ -109,9 +109,9 @@ function dots(name) {
   return { show: true, size: 5, fill: () => colour(name), stroke: () => colour(name), width: 0 };
 }
 
-/** A little above the largest value of the smoothed line. */
+/** A little above the largest value of the smoothed line; a first drop from far above does not flatten the rest. */
 function lossCeiling({ smooths }) {
   let most = 0;
-  for (const value of smooths) if (value > most) most = value;
+  for (let i = Math.floor(smooths.length / 20); i < smooths.length; i++) most = Math.max(most, smooths[i]);
   return most === 0 ? 2.5 : 1.15 * most;
 }

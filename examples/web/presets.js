@@ -32,8 +32,8 @@ export const presets = {
   linear: {
     title: 'Linear classifier',
     note: 'One template for each class, nothing else. What can it not learn?',
-    spec: { weightScale: 1e-3, layers: [] },
-    training: { rule: 'sgd', rate: 1e-4 },
+    spec: { weightScale: 1e-4, layers: [] },
+    training: { rate: 3e-5 },
   },
   'two-layer': {
     title: 'Two-layer net',
@@ -44,9 +44,10 @@ export const presets = {
   classic: {
     title: 'Classic convolutional net',
     note: 'Three times convolution and pooling, 5 by 5 filters: the net of many first demos.',
+    // Pixels are some sixty times as large as what later layers get, so the first weights are smaller.
     spec: {
       layers: [
-        { conv: 16, size: 5 },
+        { conv: 16, size: 5, weightScale: 2.5e-3 },
         { maxPool: 2 },
         { conv: 20, size: 5 },
         { maxPool: 2 },

@@ -90,6 +90,8 @@ export class Run extends EventTarget {
   #keptAt = 0;
   #keptStep = -1;
   #keeping;
+  /** What is being put by will be out of date. */
+  #keepAgain = false;
   #keepEvery = KEEP_EVERY;
 
   constructor() {
@@ -117,8 +119,13 @@ export class Run extends EventTarget {
     try {
       const spec = state ? null : specOf(model, values);
       const trainer = await createTrainer(spec, dataOf(album), { init, ...(state && { state }) });
-      if (parameters) await trainer.loadModel(parameters);
-      if (state) await trainer.change({ learningRate: values.rate, reg: values.reg });
+      try {
+        if (parameters) await trainer.loadModel(parameters);
+        if (state) await trainer.change({ learningRate: values.rate, reg: values.reg });
+      } catch (error) {
+        await trainer.dispose();
+        throw error;
+      }
       if (turn !== this.#making) return await trainer.dispose();
       Object.assign(this, { trainer, album, flops });
       this.#run = runOf(values);
@@ -172,10 +179,12 @@ export class Run extends EventTarget {
     if (running) this.train();
   }
 
-  /** Puts the run by for the next visit. Never twice at once, and not if nothing is new. */
+  /** Puts the run by for the next visit; never twice at once, and not if nothing is new. */
   keep() {
     const step = this.losses.count;
-    if (this.trainer === undefined || step === this.#keptStep || this.#keeping) return this.#keeping;
+    if (this.trainer === undefined || step === this.#keptStep) return;
+    this.#keepAgain = this.#keeping !== undefined;
+    if (this.#keepAgain) return;
     const began = performance.now();
     const { trainer } = this;
     this.#keeping = (async () => {
@@ -193,9 +202,9 @@ export class Run extends EventTarget {
         this.#keeping = undefined;
         this.#keptAt = performance.now();
         this.#keepEvery = Math.max(KEEP_EVERY, 20 * (this.#keptAt - began));
+        if (this.#keepAgain) this.keep();
       }
     })();
-    return this.#keeping;
   }
 
   /** The bytes that were put by of a run with these settings; undefined if there are none. */
@@ -212,6 +221,7 @@ export class Run extends EventTarget {
   }
 
   async forget() {
+    this.#keepAgain = false;
     await this.#keeping;
     await desk.run('forget', { name: KEPT });
     this.#keptStep = -1;

@@ -37,7 +37,7 @@ const SETTINGS = {
   /** Of drawn shapes: kinds and training images; of CIFAR-10: training images. */
   classes: number(2, 10, true),
   images: number(100, 50_000, true),
-  seed: number(0, 2 ** 31 - 1, true),
+  seed: number(0, 4_000_000, true),
   net: choice(...Object.keys(presets), 'own'),
   /** Of a net of one's own: JSON text. */
   spec: { read: (text) => text.slice(0, 20_000), write: String },

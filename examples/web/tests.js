@@ -1,6 +1,6 @@
 // The test pictures: which are taken for what, as pictures and as a matrix.
 import { $, make, percent } from './dom.js';
-import { drawImage } from './pictures.js';
+import { drawPicture } from './pictures.js';
 
 /** Pictures of each kind, wrong and right. */
 const SHOWN = 12;
@@ -66,10 +66,10 @@ export class TestsView {
       const [canvas, name, sure] = button.children;
       const [said, truth] = [album.classes[labels[i]], album.classes[album.test.labels[i]]];
       const share = `${Math.round(100 * confidence[i])} %`;
-      if (button.dataset.of !== `${this.#trainer !== undefined} ${i}` || button.album !== album) {
-        button.dataset.of = `${this.#trainer !== undefined} ${i}`;
+      if (button.shows !== i || button.album !== album) {
+        button.shows = i;
         button.album = album;
-        drawImage(canvas, album.test.pixels, i * size, album.shape, SIDE);
+        drawPicture(canvas, album.test.pixels, i, album.shape, SIDE);
         button.picture = {
           name: `Test picture ${i + 1}: ${truth}`,
           truth: album.test.labels[i],
@@ -78,11 +78,11 @@ export class TestsView {
       }
       name.textContent = said === truth ? said : `${said}?`;
       sure.textContent = share;
-      const told = said === truth ? `${truth}, recognised` : `${truth}, taken for ${said}`;
-      button.title = `${told}, ${share} sure`;
+      // Its visible words come first in its name, for those who speak to their computer.
+      const told = said === truth ? 'which is right' : `but it is: ${truth}`;
+      button.title = `${name.textContent} ${share}, ${told}`;
       button.setAttribute('aria-label', button.title);
       button.setAttribute('aria-pressed', String(this.#pressed === i));
-      button.index = i;
     }
   }
 
@@ -92,10 +92,11 @@ export class TestsView {
       { type: 'button' },
       make('canvas', { 'aria-hidden': 'true' }),
       make('span'),
+      ' ',
       make('span', { className: 'sure' }),
     );
     button.addEventListener('click', () => {
-      this.#pressed = button.index;
+      this.#pressed = button.shows;
       for (const other of document.querySelectorAll('.pictures button'))
         other.setAttribute('aria-pressed', String(other === button));
       this.#choose(button.picture);

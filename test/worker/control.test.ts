@@ -377,6 +377,34 @@ describe('save', () => {
     expect(await further.predict(images)).toEqual(wanted);
   });
 
+  test('gives files that the library reads', async () => {
+    const { loss } = await reference();
+    const t = await trainer();
+    await t.step(15);
+    const [state, bytes] = [await t.save(), await t.saveModel()];
+    const {
+      name: _,
+      hiddenDims: __,
+      ...options
+    } = t.spec.model as { name: string; hiddenDims: number[]; reg?: number };
+    const make = () => new lw.FullyConnectedNet([12], { ...options, inputDim: [3, 4, 4] });
+    const model = make();
+    model.load(bytes);
+    const { W1 } = await t.params();
+    expect([...model.params.W1.data]).toEqual([...W1.data]);
+    const context = lw.checkpointInfo(state).context as { spec: TrainerSpec; mean: number[] };
+    expect(context.spec).toEqual(t.spec);
+    const tensorOf = (X: typeof data.XTrain) => {
+      const numbers = Float32Array.from(X.data, (v, i) => v - (context.mean[i % 48] as number));
+      return lw.tensor(numbers, { shape: [...X.shape] });
+    };
+    const given = { XTrain: tensorOf(data.XTrain), yTrain: data.yTrain, XVal: tensorOf(data.XVal), yVal: data.yVal };
+    const solver = lw.Solver.resume(state, model, given as lw.SolverData);
+    await solver.train();
+    expect(solver.lossHistory).toEqual(loss);
+    for (const one of [solver, model, given.XTrain, given.XVal]) one.dispose();
+  });
+
   test('best: the parameters of the best check, also in the middle of a run', async () => {
     const t = await trainer();
     await t.step(25);

@@ -138,15 +138,35 @@ test('a loss that is not finite arrives as the Solver threw it', async () => {
       for await (const event of trainer.steps()) if (event.type === 'status') seen.push(event);
     })(),
   );
+  expect(error).toBeInstanceOf(lw.FaultError);
   expect(error).toBeInstanceOf(lw.ValueError);
-  expect(error).toMatchObject({ where: 'Solver', argument: 'the loss', rule: 'finite' });
-  expect(error.message).toMatch(/^Solver: the loss must be finite, got (NaN|Infinity) at iteration \d+ \/ 500; /);
+  expect(error).toMatchObject({ where: 'Solver', rule: 'finite', what: 'loss', step: expect.any(Number) });
+  expect(error.message).toMatch(/^Solver: the loss.* must be finite, got (NaN|Infinity) at iteration \d+ \/ 500; /);
   expect(error.stack).toContain('Solver: the loss');
   expect(seen.at(-1)).toMatchObject({ type: 'status', status: 'failed' });
   expect((seen.at(-1) as { error: Error }).error).toBeInstanceOf(lw.ValueError);
   expect((await trainer.state()).status).toBe('failed');
   // It is still there to be looked at, and to train on with another rate.
   await trainer.predict(data.XTest);
+});
+
+test('what is not finite and dealt with is told with the steps, however they are bundled', async () => {
+  const wild = {
+    ...spec,
+    solver: { ...spec.solver, optimConfig: { learningRate: 1e6 }, onFault: 'skip', faultLimit: 1000 },
+  };
+  const trainer = await trainerFor(wild as TrainerSpec, data);
+  const found: { step: number; action: string }[] = [];
+  let skipped = 0;
+  for await (const event of trainer.steps()) {
+    if (event.type !== 'step') continue;
+    found.push(...event.faults);
+    skipped += [...event.losses].filter((loss) => !Number.isFinite(loss)).length;
+  }
+  expect(found.length).toBeGreaterThan(0);
+  expect(found.length).toBeGreaterThanOrEqual(skipped);
+  expect(found.every(({ action }) => action === 'skip')).toBe(true);
+  expect(new Set(found.map(({ step }) => step)).size).toBe(found.length);
 });
 
 test('too little memory says how much', async () => {

@@ -1,8 +1,11 @@
 // Trainers and the process they live in: it ends when nothing is asked any more, and holds one copy of the data, as given.
 import { execFile } from 'node:child_process';
-import { createTrainer } from 'lanewise/worker';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createTrainer, type TrainerSpec } from 'lanewise/worker';
 import { expect, test } from 'vitest';
-import { wait } from './support.js';
+import { byteData, wait } from './support.js';
 
 const entry = new URL('../../dist/worker.js', import.meta.url).href;
 
@@ -43,6 +46,32 @@ test('a request without room is an error of its own; the run goes on, and the en
     await trainer.state().catch((error) => console.log(error.name));`);
   expect(stdout).toBe('MemoryError\nfinished\nRuntimeError\n');
   expect(code).toBe(0);
+});
+
+test('checkpoints that the worker writes by itself go on in another; a file decides nothing of where files go', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'lanewise-trainer-'));
+  try {
+    const given = byteData();
+    const spec: TrainerSpec = {
+      model: { name: 'TwoLayerNet', hiddenDim: 6 },
+      solver: { batchSize: 20, numEpochs: 3, checkpoint: { store: folder, everySteps: 7, keep: 1 } },
+    };
+    const init = { threads: 1 };
+    const trainer = await createTrainer(spec, given, { init });
+    await trainer.train();
+    expect(readdirSync(folder)).toEqual(['checkpoint-000004.safetensors']);
+    const state = readFileSync(join(folder, 'checkpoint-000004.safetensors'));
+    rmSync(folder, { recursive: true });
+    const resumed = await createTrainer(null, given, { init, state });
+    expect(await resumed.state()).toMatchObject({ iteration: 28, numIterations: 30 });
+    await resumed.train();
+    expect(await resumed.history()).toEqual(await trainer.history());
+    expect(existsSync(folder)).toBe(false);
+    expect(await resumed.predict(given.XTest)).toEqual(await trainer.predict(given.XTest));
+    for (const one of [trainer, resumed]) await one.dispose();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test('images stay bytes, memory is flat, and dispose() gives it back', async () => {

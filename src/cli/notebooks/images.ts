@@ -18,7 +18,8 @@ export function png(picture: Tensor, scale = 1): Image {
 }
 
 export function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+  // In pages, where notebooks run too, there is no Buffer.
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 }
 
 export function escapeXml(text: string): string {
