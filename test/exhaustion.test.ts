@@ -11,7 +11,7 @@ const live = () => lw.info().memory.live;
 
 // Anew for each: what kernels work in is kept, and would be there for the next.
 beforeEach(async () => {
-  await lw.init({ build, threads, maxMemory: 2 ** 21 });
+  await lw.init({ build, threads, maxMemory: 2 ** 22 });
 });
 afterAll(async () => {
   await lw.init({ build, threads });
