@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import { minify } from 'terser';
 import ts from 'typescript';
+import { kernelExports, kernelStamp } from './scripts/kernels.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const src = join(root, 'src');
@@ -64,6 +65,18 @@ const thinLoader = {
       return text.replace(found, instead);
     }, code);
     return { code: thin, map: null };
+  },
+};
+
+/** Tells the code which kernels it was built with; see runtime/instance.ts. */
+const kernels = {
+  name: 'kernels',
+  transform(code, id) {
+    if (!id.endsWith('instance.ts')) return null;
+    const stamped = code
+      .replace('__KERNEL_STAMP__', JSON.stringify(kernelStamp()))
+      .replace('__KERNEL_EXPORTS__', String(kernelExports()));
+    return { code: stamped, map: null };
   },
 };
 
@@ -158,6 +171,7 @@ function bundle(entry, name, { plugins = [], output = {}, external = [], others 
       ...plugins,
       typescript(),
       thinLoader,
+      kernels,
       nodeResolve({ exportConditions: ['import', 'default'], preferBuiltins: true }),
       licences,
     ],

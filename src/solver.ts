@@ -15,6 +15,7 @@ import {
 } from './errors.js';
 import { formatFixed } from './format.js';
 import * as kernels from './kernels.js';
+import { AffineGradient } from './layers/affine.js';
 import { attempt, Plan, persistent, scope } from './memory.js';
 import { Network } from './network.js';
 import type { Gradient } from './optim.js';
@@ -375,17 +376,15 @@ export class Solver {
       throw new ShapeError({ where: 'Solver', rule, hint: 'loss(X, y) returns [loss, gradients], named like params' });
     }
     const { rule, weightDecay } = this.#settings;
-    let clipped = this.#clipped(found.gradients);
+    const known = this.#computed(loss, found.gradients);
+    let clipped = this.#clipped(known);
     const example = (i: number) => rows.data[i];
-    const bad = this.#guard.find(loss, found.gradients, clipped.gradientNorm, batch, example);
+    const bad = this.#guard.find(loss, known, clipped.gradientNorm, batch, example);
     const fault = bad && this.#meet(bad);
     if (fault && fault.action !== 'clip') {
       return { loss, gradientNorm: clipped.gradientNorm, examples, fault, configs: this.optimConfigs };
     }
-    if (fault)
-      clipped = this.#clipped(
-        withoutBadElements(found.gradients as Record<string, Tensor>, this.model instanceof Network),
-      );
+    if (fault) clipped = this.#clipped(withoutBadElements(known, this.model instanceof Network));
     const { gradientNorm, gradients } = clipped;
     const { params, weightNames } = this.#learner;
     if (weightDecay > 0) {
@@ -400,8 +399,20 @@ export class Solver {
 
   /** Whether an update rule may compute the gradients of large weights itself: not if anything else is to read them. */
   #defers(): boolean {
-    const { rule, clipNorm } = this.#settings;
-    return rule.name !== undefined && clipNorm === undefined;
+    const { rule, clipNorm, weightDecay } = this.#settings;
+    // Decoupled decay comes between the gradient, whose part of L2 is taken from the weights as they were, and the rule.
+    const both = weightDecay > 0 && this.model instanceof Network && this.model.reg > 0;
+    return rule.name !== undefined && clipNorm === undefined && !both;
+  }
+
+  /** Gradients that are still products are computed if they may not be finite. */
+  #computed(loss: number, gradients: Readonly<Record<string, Gradient>>): Readonly<Record<string, Gradient>> {
+    const { params } = this.#learner;
+    const entries = Object.entries(gradients).map(([name, g]) => {
+      const fine = !(g instanceof AffineGradient) || (Number.isFinite(loss) && g.surelyFinite());
+      return [name, fine ? g : g.compute(params[name])] as const;
+    });
+    return Object.fromEntries(entries);
   }
 
   /** The gradients and their norm; scaled if that exceeds clipNorm: in place if they are a Network's, else copies. */
@@ -734,8 +745,11 @@ export class Solver {
       kept: best && toTensors(best),
       states: configs.map(({ tensors }) => toTensors(tensors)),
     }));
-    if (order && sampling === 'epoch') this.#order = this.#plan.run('order', () => tensor(order, { dtype: 'int32' }));
+    // From here on they are the Solver's, which frees them if the rest fails.
     for (const [i, { own }] of configs.entries()) this.optimConfigs[names[i]] = { ...own, ...states[i] };
+    this.#best = kept;
+    this.#last = reached;
+    if (order && sampling === 'epoch') this.#order = this.#plan.run('order', () => tensor(order, { dtype: 'int32' }));
 
     random.setState(stream);
     const { model } = this;
@@ -745,14 +759,12 @@ export class Solver {
       if (modelStream) model.random.setState(modelStream);
       if (position.reg !== undefined) model.reg = position.reg;
     }
+    this.#learner.loadState(kept ?? reached);
     if (kept) {
-      this.#best = kept;
       for (const name of names) this.bestParams[name] = kept[name];
-      this.#learner.loadState(kept);
-      this.#last = reached;
     } else {
-      this.#learner.loadState(reached);
       for (const t of Object.values(reached)) t.dispose();
+      this.#last = undefined;
     }
     for (const [i, name] of HISTORIES.entries()) for (const value of histories[i]) this[name].push(value);
     this.#rate = position.learningRate;

@@ -74,6 +74,26 @@ describe('gradients that the update rule computes itself', () => {
       }
     },
   );
+
+  test('the same with L2 and decoupled decay together, and where a product might overflow', async () => {
+    for (const [weightDecay, size] of [
+      [1e-2, 1],
+      [0, 1e37],
+    ]) {
+      const results = [];
+      for (const clipNorm of [undefined, 1e300]) {
+        const { random, data } = make('float32', 8);
+        for (let i = 0; i < data.XTrain.size; i++) data.XTrain.data[i] *= size;
+        const model = new lw.Network([lw.layers.affine(501, { weightScale: 0 })], { inputDim: D, reg: 1e-2, random });
+        const options = { optimConfig: { learningRate: 1e-3 / size }, batchSize: 8, numEpochs: 2, weightDecay, random };
+        const solver = new lw.Solver(model, data, { ...quiet, ...options, updateRule: 'adam', clipNorm });
+        await solver.train();
+        expect(solver.lossHistory.every(Number.isFinite)).toBe(true);
+        results.push(frozen(model));
+      }
+      for (const name in results[0]) expect(firstDifference(results[0][name], results[1][name]), name).toBe(-1);
+    }
+  });
 });
 
 describe('a run', () => {

@@ -74,6 +74,24 @@ export class AffineGradient {
     readonly x: Tensor,
     readonly dout: Tensor,
   ) {}
+
+  /** Whether no element of xᵀ dout can be infinite or NaN: none is larger than |x| |dout| (Cauchy and Schwarz). */
+  surelyFinite(): boolean {
+    const { x, dout } = this;
+    return kernels.norm([x]) * kernels.norm([dout]) < (x.dtype === 'float32' ? 1e38 : 1e300);
+  }
+
+  /** The gradient of w itself. */
+  compute(w: Tensor): Tensor {
+    const { x, dout, reg } = this;
+    const [D, M] = w.shape as [number, number];
+    return attempt(() => {
+      const dw = empty(w.shape, w.dtype);
+      kernels.gemm(dw, x, dout, D, M, dout.shape[0] as number, { transA: true });
+      if (reg !== 0) kernels.axpy(dw, dw, w, reg);
+      return dw;
+    });
+  }
 }
 
 /**

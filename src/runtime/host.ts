@@ -89,7 +89,8 @@ export interface HostWorker {
   post(message: unknown): void;
   terminate(): void;
   onMessage(listener: (message: unknown) => void): void;
-  onError(listener: (error: unknown) => void): void;
+  /** It has failed, or (where the host tells) has ended. */
+  onEnd(listener: (reason: unknown) => void): void;
   /** Lets the process end although the worker lives. */
   unref(): void;
 }
@@ -103,7 +104,7 @@ export async function startWorker(url: URL): Promise<HostWorker> {
       post: (message) => worker.postMessage(message),
       terminate: () => worker.terminate(),
       onMessage: (listener) => worker.addEventListener('message', (event) => listener(event.data)),
-      onError: (listener) => worker.addEventListener('error', (event) => listener(event.message || event)),
+      onEnd: (listener) => worker.addEventListener('error', (event) => listener(event.message || event)),
     };
   }
   const threads = await nodeModule<typeof import('node:worker_threads')>('node:worker_threads');
@@ -113,7 +114,10 @@ export async function startWorker(url: URL): Promise<HostWorker> {
     post: (message) => worker.postMessage(message),
     terminate: () => void worker.terminate(),
     onMessage: (listener) => void worker.on('message', listener),
-    onError: (listener) => void worker.on('error', listener),
+    onEnd(listener) {
+      worker.on('error', listener);
+      worker.on('exit', (code) => listener(new Error(`it ended with code ${code}`)));
+    },
   };
 }
 

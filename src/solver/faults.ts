@@ -37,7 +37,7 @@ export interface Fault {
 
 export type Found = Omit<Fault, 'step' | 'action'>;
 
-type Tensors = Readonly<Record<string, Tensor>>;
+/** Those that are still products are known to be finite. */
 type Gradients = Readonly<Record<string, Gradient>>;
 
 export class FaultGuard {
@@ -82,7 +82,7 @@ export class FaultGuard {
     example: (i: number) => number,
   ): Found | undefined {
     const names = Object.keys(this.#learner.params);
-    const known = names.flatMap((name) => partsOf(gradients[name]));
+    const known = names.map((name) => gradients[name]).filter(isTensor);
     const sound = Number.isFinite(loss) && (norm === undefined ? kernels.finite(known) : Number.isFinite(norm));
     if (sound) return undefined;
     const at = this.#badExample(batch);
@@ -128,9 +128,8 @@ export class FaultGuard {
   #gradient(names: readonly string[], gradients: Gradients): Found {
     // The backward pass comes from the end: what went wrong first is the last one.
     for (const name of [...names].reverse()) {
-      const value = partsOf(gradients[name])
-        .map(badValue)
-        .find((bad) => bad !== undefined);
+      const gradient = gradients[name];
+      const value = isTensor(gradient) ? badValue(gradient) : undefined;
       if (value !== undefined) return this.#of('gradient', name, value, `the gradient of ${name}`);
     }
     const text = 'the norm of the gradients';
@@ -144,20 +143,15 @@ export class FaultGuard {
 }
 
 /** Gradients with 0 for what is not finite: copies where something is, or in place if `own`. */
-export function withoutBadElements(gradients: Tensors, own: boolean): Tensors {
+export function withoutBadElements(gradients: Gradients, own: boolean): Gradients {
   const entries = Object.entries(gradients).map(([name, g]) => {
-    if (kernels.finite([g])) return [name, g] as const;
+    if (!isTensor(g) || kernels.finite([g])) return [name, g] as const;
     const cleaned = own ? g : g.clone();
     const { data } = cleaned;
     for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) data[i] = 0;
     return [name, cleaned] as const;
   });
   return Object.fromEntries(entries);
-}
-
-/** What a gradient is made of: a product is finite if its factors are, unless it overflows. */
-function partsOf(gradient: Gradient): Tensor[] {
-  return isTensor(gradient) ? [gradient] : [gradient.x, gradient.dout];
 }
 
 function isFloat(value: unknown): value is Tensor {
