@@ -44,7 +44,7 @@ export const nearest = {
 export const mutants = [
   // Elementwise: operators, masks, tails, saturation
   ['assembly/elementwise.ts', 'if (op == SUB) return v128.sub<T>(a, b);', 'if (op == SUB) return v128.sub<T>(b, a);'],
-  ['assembly/elementwise.ts', 'op == MUL ? va * vb : max(va, vb)', 'op == MUL ? va * vb : min(va, vb)'],
+  ['assembly/elementwise.ts', 'op == SUB ? va - vb : op', 'op == SUB ? vb - va : op'],
   [
     'assembly/elementwise.ts',
     'return begin + ((end - begin) & ~(lanes<T>() - 1));',
