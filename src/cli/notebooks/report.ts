@@ -42,8 +42,8 @@ h2 { margin: 34px 0 8px; padding-top: 14px; border-top: 1px solid var(--grid); f
 h2 small { float: right; color: var(--soft); font-weight: 400; font-size: 13px; }
 p { margin: 6px 0; max-width: 860px; }
 .soft { color: var(--soft); }
-table { border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-nums; }
-th, td { padding: 3px 16px 3px 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+table { display: block; border-collapse: collapse; margin: 8px 0; overflow-x: auto; font-variant-numeric: tabular-nums; }
+th, td { padding: 3px 16px 3px 0; text-align: left; vertical-align: top; }
 th { color: var(--soft); font-weight: 400; font-size: 13px; border-bottom: 1px solid var(--grid); }
 td.status { white-space: nowrap; padding-right: 0; }
 td.number { white-space: pre-wrap; font-family: Menlo, Consolas, monospace; font-size: 13px; }
@@ -53,6 +53,11 @@ figure { margin: 0; max-width: 100%; overflow-x: auto; }
 figure svg, figure img { display: block; max-width: 100%; height: auto; }
 figure img { image-rendering: pixelated; }
 figcaption { margin-top: 4px; color: var(--soft); font-size: 13px; }
+@media (max-width: 700px) {
+  body { padding: 16px 16px 48px; }
+  h2 small { float: none; margin-left: 8px; }
+  figure svg { min-width: min(var(--width), 560px); }
+}
 details { margin: 8px 0; } summary { cursor: pointer; color: var(--soft); font-size: 13px; }
 pre { margin: 6px 0; padding: 10px 12px; max-height: 320px; overflow: auto; background: var(--card);
   font: 12px/1.45 Menlo, Consolas, monospace; }
@@ -83,7 +88,7 @@ function figure({ name, caption, image }: Picture): string {
     kind === 'svg'
       ? `<!-- ${name} -->${bytes}`
       : `<img alt="${escapeXml(caption)}" width="${width}" height="${height}" src="data:image/png;base64,${base64(bytes as Uint8Array)}">`;
-  return `<figure id="${name}">${shown}<figcaption>${escapeXml(caption)}</figcaption></figure>`;
+  return `<figure id="${name}" style="--width:${width}px">${shown}<figcaption>${escapeXml(caption)}</figcaption></figure>`;
 }
 
 function section(cell: Cell, number: number): string {
