@@ -40,7 +40,7 @@ describe('notebook', () => {
       const report = readFileSync(join(folder, 'report.html'), 'utf8');
       expect(occurrences(report, '<figure ')).toBe(pictures);
       for (const file of files) {
-        expect(occurrences(report, `<figure id="${file.replace(/\.\w+$/, '')}" `)).toBe(1);
+        expect(occurrences(report, `<figure id="${file.replace(/\.\w+$/, '')}"`)).toBe(1);
         const bytes = readFileSync(join(folder, file));
         expect(bytes.length).toBeGreaterThan(200);
         if (file.endsWith('.png')) expect(bytes.subarray(1, 4).toString()).toBe('PNG');

@@ -9,6 +9,8 @@ export interface Image {
   /** In pixels of a page. */
   width: number;
   height: number;
+  /** Has words on axes, which must not become too small to read. */
+  chart?: true;
 }
 
 /** A picture (H, W, C) with values 0..255; scale: pixels of a page for each of its own. */

@@ -35,6 +35,8 @@ export interface Axis {
   log?: boolean;
   min?: number;
   max?: number;
+  /** From tick to tick; with `log`, in powers of ten. */
+  interval?: number;
   /** Ticks at whole numbers only. */
   whole?: boolean;
   /** Names instead of numbers: points have x = 0, 1, … */
@@ -90,15 +92,17 @@ function power(value: number): string {
   return value >= 0.01 && value < 1e4 ? String(value) : value.toExponential(0);
 }
 
-/** Powers of ten around all values of an axis. */
-function decades(values: readonly number[]): { min: number; max: number } {
+/** Powers of ten around all values of an axis, and after how many of them a tick comes. */
+function decades(values: readonly number[]): { min?: number; max?: number; interval?: number } {
   const exponents = values.filter((v) => v > 0 && Number.isFinite(v)).map(Math.log10);
-  if (exponents.length === 0) return { min: 0.1, max: 1 };
+  if (exponents.length === 0) return {};
   const [low, high] = [Math.floor(Math.min(...exponents)), Math.ceil(Math.max(...exponents))];
-  return { min: 10 ** low, max: 10 ** Math.max(high, low + 1) };
+  const interval = Math.max(1, Math.ceil((high - low) / 7));
+  const steps = Math.max(1, Math.ceil((high - low) / interval));
+  return { min: 10 ** (high - steps * interval), max: 10 ** high, interval };
 }
 
-function axisOption({ label, log, min, max, whole, names }: Axis, gridIndex: number, gap: number) {
+function axisOption({ label, log, min, max, interval, whole, names }: Axis, gridIndex: number, gap: number) {
   return {
     gridIndex,
     name: label,
@@ -118,6 +122,7 @@ function axisOption({ label, log, min, max, whole, names }: Axis, gridIndex: num
       ? { type: 'category' as const, data: [...names] }
       : { type: log ? ('log' as const) : ('value' as const), ...(min === undefined ? { scale: true } : { min }) }),
     ...(max === undefined ? {} : { max }),
+    ...(interval === undefined ? {} : { interval }),
     ...(whole ? { minInterval: 1 } : {}),
   };
 }
@@ -222,7 +227,7 @@ export function plot(
   } as echarts.EChartsCoreOption);
   const bytes = chart.renderToSVGString();
   chart.dispose();
-  return { kind: 'svg', bytes, ...total };
+  return { kind: 'svg', bytes, ...total, chart: true };
 }
 
 export interface History {
