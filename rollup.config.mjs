@@ -17,6 +17,7 @@ import { deflateSync } from 'node:zlib';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import { minify } from 'terser';
 import ts from 'typescript';
+import { kernelExports, kernelStamp } from './scripts/kernels.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const src = join(root, 'src');
@@ -77,6 +78,18 @@ const production = {
   transform(code, id) {
     if (!id.includes('node_modules') || !code.includes('process.env.NODE_ENV')) return null;
     return { code: code.replaceAll('process.env.NODE_ENV', "'production'"), map: null };
+  },
+};
+
+/** Tells the code which kernels it was built with; see runtime/instance.ts. */
+const kernels = {
+  name: 'kernels',
+  transform(code, id) {
+    if (!id.endsWith('instance.ts')) return null;
+    const stamped = code
+      .replace('__KERNEL_STAMP__', JSON.stringify(kernelStamp()))
+      .replace('__KERNEL_EXPORTS__', String(kernelExports()));
+    return { code: stamped, map: null };
   },
 };
 
@@ -190,6 +203,7 @@ function bundle(entry, name, { plugins = [], output = {}, external = [], others 
       typescript(),
       thinLoader,
       production,
+      kernels,
       nodeResolve({ exportConditions: ['import', 'default'], preferBuiltins: true }),
       licences,
     ],

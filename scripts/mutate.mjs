@@ -19,7 +19,7 @@ const WASM = 'dist/lanewise.simd.wasm';
 const SOUND = 'sound';
 /** One test file that runs longer is taken for endless. */
 const PATIENCE_MS = 180_000;
-/** The suites in Node, on one thread: nothing of a browser is even looked for. */
+/** The suites in Node, on one thread: nothing of a browser is even looked for, and kernels for threads are not built. */
 const CONFIG = `
 import { fileURLToPath } from 'node:url';
 
@@ -27,7 +27,7 @@ export default {
   resolve: { alias: { lanewise: fileURLToPath(new URL('./dist/index.js', import.meta.url)) } },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/**/*.node.test.ts'],
+    exclude: ['test/**/*.node.test.ts', 'test/threads.test.ts'],
     setupFiles: ['test/setup.ts'],
     testTimeout: 60_000,
     provide: { build: 'simd', threads: 1 },

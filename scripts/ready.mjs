@@ -65,10 +65,14 @@ const bundles = [
 const parts = [
   {
     script: 'build:wasm',
-    from: ['assembly', 'asconfig.json', 'scripts/wasm.mjs'],
+    from: ['assembly', 'asconfig.json', 'scripts/wasm.mjs', 'scripts/kernels.mjs'],
     made: Object.values(targets).map((t) => t.outFile),
   },
-  { script: 'build:js', from: ['src', 'rollup.config.mjs', 'tsconfig.json'], made: bundles },
+  {
+    script: 'build:js',
+    from: ['src', 'assembly', 'rollup.config.mjs', 'scripts/kernels.mjs', 'tsconfig.json'],
+    made: bundles,
+  },
   { script: 'build:types', from: ['src', 'tsconfig.json', 'tsconfig.build.json'], made: ['dist/index.d.ts'] },
 ];
 const stale = parts.filter(({ from, made }) => oldest(made) < newest([...from, installed]));

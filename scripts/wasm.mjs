@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import binaryen from 'assemblyscript/binaryen';
+import { kernelStamp, SECTION } from './kernels.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const asc = fileURLToPath(new URL('../node_modules/assemblyscript/bin/asc.js', import.meta.url));
@@ -22,7 +23,10 @@ for (const name of wanted) {
   }
 }
 
-/** Optimises a binary once more, until it stops shrinking: asc inlines last and does not look again at what came of it. */
+/**
+ * Optimises a binary once more, until it stops shrinking: asc inlines last and does not look again at what came of it. Then
+ * says of which sources it is.
+ */
 function optimize(file) {
   const module = binaryen.readBinary(readFileSync(file));
   const { Features } = binaryen;
@@ -45,10 +49,14 @@ function optimize(file) {
     module.optimize();
     bytes = module.emitBinary();
   }
+  module.addCustomSection(SECTION, new TextEncoder().encode(stamp));
+  bytes = module.emitBinary();
   module.dispose();
   writeFileSync(file, bytes);
   return bytes.length;
 }
+
+const stamp = kernelStamp();
 
 /** Runs the compiler for one target; resolves to whether it succeeded. */
 function compile(name) {

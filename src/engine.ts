@@ -28,7 +28,8 @@ export async function init(options: InitOptions = {}): Promise<Info> {
 
 /** Which build runs, on how many threads, why, and how much memory is in use. */
 export function info(): Info {
-  const { build, threads, reason, host, fused } = current();
+  const { build, threads, reason: chosen, host, fused, pool } = current();
+  const reason = pool?.note === undefined ? chosen : `${chosen}; ${pool.note}`;
   const { live, reserved, limit } = heap();
   return { build, threads, reason, runtime: host, fused, memory: { live, reserved, limit } };
 }

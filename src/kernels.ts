@@ -342,8 +342,8 @@ export function finite(operands: readonly Operand[]): boolean {
   let at = partials;
   for (const x of operands) {
     const count = Math.ceil(x.size / CHUNK);
-    // A third of the work of `squares`.
-    launch('vanishing', x, count, 1, x.size / 3, at, x, x.size);
+    // Read once, at the speed of the memory: only large ones are worth waking somebody.
+    launch('vanishing', x, count, 1, x.size / 16, at, x, x.size);
     at += 8 * count;
   }
   return call('sumF64', '', partials, chunks) === 0;

@@ -14,7 +14,6 @@ import {
   nearest,
   OptionError,
   ShapeError,
-  within,
 } from './errors.js';
 import * as imageKernels from './imageKernels.js';
 import * as kernels from './kernels.js';
@@ -521,17 +520,21 @@ export class Network {
 
   /** Copies parameters and running averages in. All names must be there, and fit; else nothing changes. */
   loadState(values: Readonly<Record<string, ParameterValue>>): void {
+    this.#loadState('loadState', values);
+  }
+
+  #loadState(where: string, values: Readonly<Record<string, ParameterValue>>): void {
     const { tensors } = this.#built;
-    for (const name of Object.keys(values)) if (!Object.hasOwn(tensors, name)) this.#refuse(name, 'loadState');
+    for (const name of Object.keys(values)) if (!Object.hasOwn(tensors, name)) this.#refuse(name, where);
     for (const name of Object.keys(tensors)) {
       if (!Object.hasOwn(values, name)) {
         throw new OptionError({
-          where: 'loadState',
+          where,
           rule: `${name} is missing`,
           hint: 'all tensors of state() are needed',
         });
       }
-      checkValue('loadState', name, values[name], tensors[name]);
+      checkValue(where, name, values[name], tensors[name]);
     }
     for (const [name, value] of Object.entries(values)) write(tensors[name], value);
   }
@@ -557,7 +560,7 @@ export class Network {
       const values = [...arrays].map(
         ([name, { data, shape, dtype }]) => [name, tensor(data, { shape, dtype })] as const,
       );
-      within(where, () => this.loadState(Object.fromEntries(values)));
+      this.#loadState(where, Object.fromEntries(values));
     });
   }
 

@@ -811,8 +811,11 @@ export class Solver {
       kept: best && toTensors(best),
       states: configs.map(({ tensors }) => toTensors(tensors)),
     }));
-    if (order && sampling === 'epoch') this.#order = this.#plan.run('order', () => tensor(order, { dtype: 'int32' }));
+    // From here on they are the Solver's, which frees them if the rest fails.
     for (const [i, { own }] of configs.entries()) this.optimConfigs[names[i]] = { ...own, ...states[i] };
+    this.#best = kept;
+    this.#last = reached;
+    if (order && sampling === 'epoch') this.#order = this.#plan.run('order', () => tensor(order, { dtype: 'int32' }));
 
     random.setState(stream);
     const { model } = this;
@@ -822,14 +825,12 @@ export class Solver {
       if (modelStream) model.random.setState(modelStream);
       if (position.reg !== undefined) model.reg = position.reg;
     }
+    this.#learner.loadState(kept ?? reached);
     if (kept) {
-      this.#best = kept;
       for (const name of names) this.bestParams[name] = kept[name];
-      this.#learner.loadState(kept);
-      this.#last = reached;
     } else {
-      this.#learner.loadState(reached);
       for (const t of Object.values(reached)) t.dispose();
+      this.#last = undefined;
     }
     for (const [i, name] of HISTORIES.entries()) for (const value of histories[i]) this[name].push(value);
     this.#rate = position.learningRate;

@@ -5,11 +5,15 @@
  * claims chunks from one counter until none is left; a core that is taken away for a while just claims fewer. A worker
  * takes part only after it has passed the door, and the main thread closes the door before it goes on, so a worker
  * that wakes late finds it closed and is not waited for.
+ *
+ * A worker that ends inside would be waited for without end, so after some time it is given up, and with it the board: there
+ * is a second one, for the workers that take the place of those of the first.
  */
 import type { Kernel } from './instance.js';
 
-/** Int32 words of the board, from BOARD_ADDRESS. */
-export const BOARD_ADDRESS = 64;
+/** Addresses of the boards, each of so many Int32 words. */
+export const BOARDS = [64, 768] as const;
+export const BOARD_WORDS = 64;
 /** Raised by one for every job; workers sleep on it. */
 export const GENERATION = 0;
 /** Number of workers inside, and DOOR_CLOSED. */

@@ -3,7 +3,7 @@ import { checkChoice, checkNumber, checkOptions, describe, OptionError, RuntimeE
 import { type Assets, type Build, beside } from './assets.js';
 import { hasRelaxedSimd, hasSimd, hasThreads } from './features.js';
 import { allowRelaxedSimd, cores, host, readUrl, threadsRefused } from './host.js';
-import { type Kernel, kernelsOver } from './instance.js';
+import { foreign, KERNELS, type Kernel, kernelsOver } from './instance.js';
 import { ThreadPool } from './pool.js';
 
 export type { Build } from './assets.js';
@@ -113,6 +113,12 @@ async function load(options: InitOptions, assets: Assets): Promise<Runtime> {
   if (!('gemmF32' in exports)) {
     const value = 'a module without kernels';
     throw new RuntimeError({ where: 'init', argument: 'wasm', rule: 'a binary of lanewise', value });
+  }
+  const others = foreign(module, exports);
+  if (others !== undefined) {
+    const rule = `the binary that belongs to this script, with kernels ${KERNELS}`;
+    const hint = 'take script and .wasm files from the same build, and reload what a cache may hold';
+    throw new RuntimeError({ where: 'init', argument: 'wasm', rule, value: others, hint });
   }
   const script = assets.thread;
   const pool = threads > 1 && script ? await ThreadPool.start(script, module, memory.memory, threads) : undefined;

@@ -2,7 +2,7 @@
 import {
   ARGUMENT_COUNT,
   ARGUMENTS_ADDRESS,
-  BOARD_ADDRESS,
+  BOARD_WORDS,
   CLOSING,
   DOOR,
   DOOR_CLOSED,
@@ -14,18 +14,20 @@ import {
   work,
 } from './board.js';
 import { nodeModule } from './host.js';
-import { kernelsOver } from './instance.js';
+import { KERNELS, kernelsOver } from './instance.js';
 
 interface Start {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
+  /** Address of the board. */
+  board: number;
   /** 1, 2, …; the main thread is 0. */
   thread: number;
 }
 
-async function serve({ module, memory, thread }: Start, ready: () => void): Promise<void> {
+async function serve({ module, memory, board, thread }: Start, ready: () => void): Promise<void> {
   const kernels = Object.values(await kernelsOver(module, memory));
-  const words = new Int32Array(memory.buffer, BOARD_ADDRESS, 64);
+  const words = new Int32Array(memory.buffer, board, BOARD_WORDS);
   const stored = new Float64Array(memory.buffer, ARGUMENTS_ADDRESS, MAX_ARGUMENTS);
   let seen = Atomics.load(words, GENERATION);
   ready();
@@ -52,10 +54,10 @@ async function serve({ module, memory, thread }: Start, ready: () => void): Prom
 }
 
 if (typeof (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== 'undefined') {
-  globalThis.addEventListener('message', (event) => serve(event.data, () => globalThis.postMessage('ready')), {
+  globalThis.addEventListener('message', (event) => serve(event.data, () => globalThis.postMessage(KERNELS)), {
     once: true,
   });
 } else {
   const { parentPort } = await nodeModule<typeof import('node:worker_threads')>('node:worker_threads');
-  parentPort?.once('message', (start: Start) => serve(start, () => parentPort.postMessage('ready')));
+  parentPort?.once('message', (start: Start) => serve(start, () => parentPort.postMessage(KERNELS)));
 }

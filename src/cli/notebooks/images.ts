@@ -9,6 +9,8 @@ export interface Image {
   /** In pixels of a page. */
   width: number;
   height: number;
+  /** Has words on axes, which must not become too small to read. */
+  chart?: true;
 }
 
 /** A picture (H, W, C) with values 0..255; scale: pixels of a page for each of its own. */
@@ -88,7 +90,8 @@ function text(x: number, y: number, words: string, anchor: 'middle' | 'end'): st
   return `<text x="${x}" y="${y}" text-anchor="${anchor}">${escapeXml(words)}</text>`;
 }
 
-function svg(width: number, height: number, content: string): Image {
+/** A vector picture with the page's ink. */
+export function svg(width: number, height: number, content: string): Image {
   const font = 'font-family="Helvetica, Arial, sans-serif" font-size="12" fill="var(--ink, #333)"';
   const box = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
   return {
