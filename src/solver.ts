@@ -590,15 +590,14 @@ export class Solver {
   }
 
   /** Deals with numbers that are not finite, as onFault says; nothing of them is in the parameters yet. */
-  #meet(found: Found): Fault {
+  #meet(found: Found, step = this.#done + 1): Fault {
     this.#guard.restore();
     const { onFault, faultLimit, print } = this.#settings;
     const beyond = ++this.#faults > faultLimit;
     const ruined = found.what === 'parameter' || found.what === 'state';
-    if (beyond || onFault === 'stop' || (ruined && onFault !== 'rollback')) this.#fail(found, beyond);
-    if (onFault === 'rollback' && !this.#best) this.#fail(found, false);
+    if (beyond || onFault === 'stop' || (ruined && onFault !== 'rollback')) this.#fail(found, step, beyond);
+    if (onFault === 'rollback' && !this.#best) this.#fail(found, step);
     if (onFault === 'rollback') this.#rollBack();
-    const step = this.#done + 1;
     const done = { skip: 'skipped', clip: 'clipped', rollback: 'back to the best parameters, at half the rate' }[
       onFault
     ];
@@ -607,7 +606,7 @@ export class Solver {
   }
 
   /** Training ends: with the parameters there are, if they still give finite scores, else with the best. */
-  #fail({ what, text, value, layer, parameter }: Found, beyond: boolean): never {
+  #fail({ what, text, value, layer, parameter }: Found, step: number, beyond = false): never {
     this.#failed = true;
     const count = Math.min(this.#val.N, this.batchSize);
     const finite = scope(() => {
@@ -621,7 +620,6 @@ export class Solver {
     }
     const many = beyond ? `fault ${this.#faults} of this epoch; ` : '';
     const advice = what === 'examples' ? 'look at the data' : 'try a smaller learning rate, or look at onFault';
-    const step = this.#done + 1;
     throw new FaultError({
       where: 'Solver',
       argument: text,
@@ -646,7 +644,7 @@ export class Solver {
   /** Before parameters are kept as the best or written away: a state that is not finite is a fault like others. */
   #inspect(): void {
     const found = this.#guard.unsound(this.optimConfigs);
-    if (found) this.#meet(found);
+    if (found) this.#meet(found, this.#done);
   }
 
   #check(): { trainAcc: number; valAcc: number; bestValAcc: number } {

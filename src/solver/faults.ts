@@ -93,7 +93,10 @@ export class FaultGuard {
     return this.unsound({}) ?? (Number.isFinite(loss) ? this.#gradient(names, gradients) : this.#loss(loss, batch));
   }
 
-  /** What of the parameters and of the update rule's state is not finite. One pass over them. */
+  /**
+   * Parameters that are not finite, and NaN in the update rule's state: one pass over them. Infinity is a place where squares
+   * of large gradients end up, and hurts nothing.
+   */
   unsound(configs: Readonly<Record<string, Readonly<Record<string, unknown>>>>): Found | undefined {
     const state = this.#learner.state();
     const states = Object.values(configs).flatMap((config) => Object.values(config).filter(isFloat));
@@ -104,9 +107,8 @@ export class FaultGuard {
     }
     for (const [parameter, config] of Object.entries(configs)) {
       for (const [name, t] of Object.entries(config)) {
-        const value = isTensor(t) ? badValue(t) : undefined;
-        if (value !== undefined)
-          return this.#of('state', parameter, value, `${name} of the update rule for ${parameter}`);
+        if (isFloat(t) && badValue(t) !== undefined && t.data.some(Number.isNaN))
+          return this.#of('state', parameter, Number.NaN, `${name} of the update rule for ${parameter}`);
       }
     }
     return undefined;
