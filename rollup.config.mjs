@@ -1,7 +1,10 @@
 // Bundles src/ into dist/:
+//   errors.js  the classes of errors, which all entries share
 //   readers.js reading and writing files of data, which index.js loads when it is first asked for
-//   index.js   the library, for Node, browsers and bundlers alike: no imports at all
+//   index.js   the library, for Node, browsers and bundlers alike
 //   thread.js  what a worker of the thread pool runs; a file of its own because strict pages allow no blob workers
+//   worker.js  lanewise/worker, the page's side; worker-thread.js is what its workers run, all in one file
+//   inline.js  index.js with the binaries in it; lanewise.min.js is that and lanewise/worker for a script tag
 //   cli.js     the command, which imports ./index.js rather than a second copy of it; chunks that it imports are
 //              dist/cli-*.js, and cli-worker.js is what its worker threads run
 // They are minified; `npm run build:js -- --configPlain` leaves names and comments, for profiles and stack traces.
@@ -10,6 +13,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 
 import { builtinModules } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { deflateSync } from 'node:zlib';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import { minify } from 'terser';
 import ts from 'typescript';
@@ -68,6 +72,15 @@ const thinLoader = {
   },
 };
 
+/** Packages ask where they run; in the bundles, pages among them, there is no `process.env` to ask. */
+const production = {
+  name: 'production',
+  transform(code, id) {
+    if (!id.includes('node_modules') || !code.includes('process.env.NODE_ENV')) return null;
+    return { code: code.replaceAll('process.env.NODE_ENV', "'production'"), map: null };
+  },
+};
+
 /** Tells the code which kernels it was built with; see runtime/instance.ts. */
 const kernels = {
   name: 'kernels',
@@ -95,18 +108,36 @@ function external(modules) {
   };
 }
 
+/** The binaries, for what is to be one file: those without threads, which need a second one. */
+const inlineBinaries = {
+  name: 'inline-binaries',
+  resolveId(source, importer) {
+    const wanted = importer?.startsWith(src) && source.endsWith('/assets.js');
+    return wanted ? join(src, 'runtime/inlineAssets.ts') : null;
+  },
+  transform(code, id) {
+    if (id !== join(src, 'runtime/inlineAssets.ts')) return null;
+    const binaries = ['simd', 'relaxed'].map((build) => {
+      const file = join(dist, `lanewise.${build}.wasm`);
+      if (!existsSync(file)) this.error(`${relative(root, file)} is missing: npm run build:wasm makes it`);
+      return [build, deflateSync(readFileSync(file), { level: 9 }).toString('base64')];
+    });
+    return { code: `${code}\nconst BINARIES = ${JSON.stringify(Object.fromEntries(binaries))};\n`, map: null };
+  },
+};
+
 /**
  * Minifies, but leaves statements on lines of their own. `conditionals` would fold two `new URL(literal, import.meta.url)`
  * into one with a computed name, which no bundler can follow.
  * own: code of ours alone. What functions become there, the chart library's could not: it makes objects by functions.
  */
-const minifier = (own) => ({
+const minifier = (own, module = true) => ({
   name: 'minify',
   async renderChunk(code) {
     const { code: small } = await minify(code, {
-      module: true,
+      module,
       ecma: 2022,
-      toplevel: true,
+      toplevel: module,
       // `conditionals` would merge two `new URL(literal, import.meta.url)` into one that bundlers do not recognise.
       // inline 1, no sequences, one kind of quotes: what gzip makes smallest.
       compress: {
@@ -171,6 +202,7 @@ function bundle(entry, name, { plugins = [], output = {}, external = [], others 
       ...plugins,
       typescript(),
       thinLoader,
+      production,
       kernels,
       nodeResolve({ exportConditions: ['import', 'default'], preferBuiltins: true }),
       licences,
@@ -185,26 +217,43 @@ function bundle(entry, name, { plugins = [], output = {}, external = [], others 
   };
 }
 
+/** The same classes for whoever catches an error, wherever it was thrown. */
+const shared = { 'errors.js': './errors.js' };
 const node = [...builtinModules, ...builtinModules.map((m) => `node:${m}`)];
 
 /** The bundles; `configPlain` is the command line's --configPlain. */
 export default ({ configPlain = false }) => {
   const minified = configPlain ? [] : [minifier(true)];
   return [
+    bundle('errors.ts', 'errors', { plugins: minified, output: { banner: notice } }),
     bundle('index.ts', 'index', {
-      plugins: [external({ 'data/readers.js': './readers.js' }), ...minified],
+      plugins: [external({ 'data/readers.js': './readers.js', ...shared }), ...minified],
       output: { inlineDynamicImports: true, banner: notice },
     }),
-    // Loaded by index.js when data are read; it throws the errors of the library and makes its tensors, so it takes both
-    // from there.
+    // Loaded by index.js when data are read; it makes the tensors of the library, so it takes them from there.
     bundle('data/readers.ts', 'readers', {
-      plugins: [external({ 'errors.js': './index.js', 'tensor.js': './index.js' }), ...minified],
+      plugins: [external({ ...shared, 'tensor.js': './index.js' }), ...minified],
       output: { inlineDynamicImports: true, banner: notice },
     }),
-    // With no import or export of its own it would look like CommonJS to tools.
-    bundle('runtime/thread.ts', 'thread', {
-      plugins: minified,
-      output: { inlineDynamicImports: true, banner: notice, footer: 'export {};' },
+    bundle('worker/index.ts', 'worker', { plugins: [external(shared), ...minified], output: { banner: notice } }),
+    // Bundlers copy these as they are, so they import nothing. With no export either they would look like CommonJS to tools.
+    // Vite makes a data: URL of what is smaller than 4 kB, from which a page with a strict policy starts no worker.
+    ...[
+      ['runtime/thread.ts', 'thread'],
+      ['worker/thread.ts', 'worker-thread'],
+    ].map(([entry, name]) =>
+      bundle(entry, name, {
+        plugins: minified,
+        output: { inlineDynamicImports: true, banner: notice, footer: `export {};\n/*! ${' '.repeat(4096)} */` },
+      }),
+    ),
+    bundle('index.ts', 'inline', {
+      plugins: [inlineBinaries, ...minified],
+      output: { inlineDynamicImports: true, banner: notice },
+    }),
+    bundle('script.ts', 'lanewise.min', {
+      plugins: [inlineBinaries, ...(configPlain ? [] : [minifier(true, false)])],
+      output: { format: 'iife', name: 'lanewise', inlineDynamicImports: true, banner: notice },
     }),
     bundle('cli/main.ts', 'cli', {
       others: { 'cli-worker': join(src, 'cli/worker.ts') },

@@ -2,13 +2,12 @@
 //   test/**/*.test.ts         in all eight, against dist/ (what users get), after test/setup.ts has started the engine
 //   test/**/*.node.test.ts    once, in Node: what is about Node, files or the package, or does not depend on the engine
 // One project: npx vitest run --project 'node simd 1'
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+import { findChromium } from './test/browsers.js';
 
-const library = fileURLToPath(new URL('./dist/index.js', import.meta.url));
+const built = (name: string) => fileURLToPath(new URL(`./dist/${name}.js`, import.meta.url));
 const engines = (['simd', 'relaxed'] as const).flatMap((build) => [1, 2].map((threads) => ({ build, threads })));
 const onceOnly = 'test/**/*.node.test.ts';
 
@@ -17,21 +16,9 @@ const common = {
   setupFiles: ['test/setup.ts'],
   testTimeout: 60_000,
   hookTimeout: 60_000,
+  // What a browser is to show comes when it comes, on a busy machine too.
+  expect: { poll: { timeout: 15_000 } },
 };
-
-/** An installed Chromium or Chrome: from CHROME_PATH, else by its usual names on PATH and its usual places. */
-function findBrowser(): string | undefined {
-  const { CHROME_PATH, PATH = '', PROGRAMFILES = 'C:\\Program Files' } = process.env;
-  if (CHROME_PATH) return existsSync(CHROME_PATH) ? CHROME_PATH : undefined;
-  const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-  const places = ['/usr/bin', ...PATH.split(delimiter)].flatMap((folder) => names.map((name) => join(folder, name)));
-  places.push(
-    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-    '/Applications/Chromium.app/Contents/MacOS/Chromium',
-  );
-  places.push(join(PROGRAMFILES, 'Google/Chrome/Application/chrome.exe'));
-  return places.find((place) => existsSync(place));
-}
 
 /** Without a browser half of the matrix does not run: an error where a browser is required, else impossible to overlook. */
 function announceMissingBrowser(): void {
@@ -101,15 +88,20 @@ function browserProject(executablePath: string): TestProjectConfiguration {
   };
 }
 
-const browser = findBrowser();
+const browser = findChromium();
 if (browser === undefined) announceMissingBrowser();
 
 export default defineConfig({
-  resolve: { alias: { lanewise: library } },
+  resolve: {
+    alias: [
+      { find: 'lanewise/worker', replacement: built('worker') },
+      { find: 'lanewise', replacement: built('index') },
+    ],
+  },
   test: {
     pool: 'forks',
     // Node loads the built library by itself, untransformed, as it does for users.
-    server: { deps: { external: [/[\\/]dist[\\/]index\.js$/] } },
+    server: { deps: { external: [/[\\/]dist[\\/][\w-]+\.js$/] } },
     projects: [onceProject, ...nodeProjects, ...(browser === undefined ? [] : [browserProject(browser)])],
   },
 });

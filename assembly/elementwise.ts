@@ -32,7 +32,23 @@ function combine<T>(op: i32, a: v128, b: v128): v128 {
 @inline
 function binaryLoop<T>(op: i32, y: usize, a: usize, b: usize, sa: i32, sb: i32, begin: i32, end: i32): void {
   let i = begin;
-  for (const e = vectorEnd<T>(begin, end); i < e; i += lanes<T>()) {
+  const e = vectorEnd<T>(begin, end);
+  if (sa && sb) {
+    for (; i + 4 * lanes<T>() <= e; i += 4 * lanes<T>()) {
+      const p = a + at<T>(i);
+      const q = b + at<T>(i);
+      const to = y + at<T>(i);
+      const v0 = combine<T>(op, v128.load(p), v128.load(q));
+      const v1 = combine<T>(op, v128.load(p, 16), v128.load(q, 16));
+      const v2 = combine<T>(op, v128.load(p, 32), v128.load(q, 32));
+      const v3 = combine<T>(op, v128.load(p, 48), v128.load(q, 48));
+      v128.store(to, v0);
+      v128.store(to, v1, 16);
+      v128.store(to, v2, 32);
+      v128.store(to, v3, 48);
+    }
+  }
+  for (; i < e; i += lanes<T>()) {
     const va = sa ? v128.load(a + at<T>(i)) : v128.load_splat<T>(a);
     const vb = sb ? v128.load(b + at<T>(i)) : v128.load_splat<T>(b);
     v128.store(y + at<T>(i), combine<T>(op, va, vb));
@@ -78,6 +94,12 @@ function isLong(op: i32): bool {
   return op == EXP || op == LOG || op == SIGMOID || op == TANH || op == SWISH;
 }
 
+/** x, or where it is less the number from which on its sigmoid is 0, so that the product with it is no NaN at -Infinity. */
+@inline
+function above<T>(x: v128): v128 {
+  return v128.pmax<T>(x, splat<T>(<T>-1e4));
+}
+
 @inline
 function apply<T>(op: i32, x: v128, parameter: v128): v128 {
   if (op == EXP) return vexp<T>(x);
@@ -87,7 +109,7 @@ function apply<T>(op: i32, x: v128, parameter: v128): v128 {
   if (op == RELU) return v128.pmax<T>(x, zero<T>());
   if (op == SIGMOID) return vsigmoid<T>(x);
   if (op == TANH) return vtanh<T>(x);
-  if (op == SWISH) return v128.mul<T>(x, vsigmoid<T>(x));
+  if (op == SWISH) return v128.mul<T>(above<T>(x), vsigmoid<T>(x));
   if (op == LEAKY) return v128.bitselect(v128.mul<T>(x, parameter), x, v128.lt<T>(x, zero<T>()));
   return v128.mul<T>(x, parameter);
 }
@@ -143,7 +165,7 @@ function derive<T>(op: i32, d: v128, s: v128, parameter: v128): v128 {
   if (op == TANH_BACKWARD) return v128.mul<T>(d, v128.sub<T>(one, v128.mul<T>(s, s)));
   if (op == SWISH_BACKWARD) {
     const g = vsigmoid<T>(s);
-    return v128.mul<T>(d, fma<T>(v128.mul<T>(s, g), v128.sub<T>(one, g), g));
+    return v128.mul<T>(d, fma<T>(v128.mul<T>(above<T>(s), g), v128.sub<T>(one, g), g));
   }
   if (op == MASK) return v128.mul<T>(d, v128.mul<T>(s, parameter));
   return fma<T>(parameter, s, d);

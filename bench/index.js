@@ -16,6 +16,7 @@ Groups: ${Object.keys(GROUPS).join(', ')} (default: all).
   --data DIR         CIFAR-10 as a folder of binary files, for the group load
   --quick            smallest sizes, three rounds: whether everything runs and is right
   --json             one JSON record a line
+  --peers            the same work on other libraries instead; --peers --help tells its options
   --help
 
 Examples:
@@ -71,9 +72,14 @@ function parse(args) {
 }
 
 async function main() {
+  const args = process.argv.slice(2);
+  if (args.includes('--peers')) {
+    const { main: peers } = await import('./peers/run.js');
+    return peers(args.filter((word) => word !== '--peers'));
+  }
   let parsed;
   try {
-    parsed = parse(process.argv.slice(2));
+    parsed = parse(args);
   } catch (error) {
     console.error(`bench: ${error.message}\nbench: --help tells more`);
     return 2;

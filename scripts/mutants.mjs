@@ -21,7 +21,7 @@ export const nearest = {
   'assembly/math.ts': ['test/math.test.ts'],
   'assembly/norm.ts': ['test/layers.test.ts', 'test/table.test.ts'],
   'assembly/optim.ts': ['test/optim.test.ts'],
-  'assembly/pool.ts': ['test/conv.test.ts', 'test/table.test.ts'],
+  'assembly/pool.ts': ['test/layers.test.ts', 'test/conv.test.ts', 'test/table.test.ts'],
   'assembly/random.ts': ['test/random.test.ts'],
   'assembly/reduce.ts': ['test/tensor.test.ts', 'test/network.test.ts', 'test/solver.test.ts', 'test/table.test.ts'],
   'assembly/spatial.ts': ['test/models/imageLayers.test.ts', 'test/table.test.ts'],
@@ -68,8 +68,8 @@ export const mutants = [
   ['assembly/elementwise.ts', 'v128.sub<T>(one, v128.mul<T>(s, s))', 'v128.sub<T>(one, s)'],
   [
     'assembly/elementwise.ts',
-    'return v128.mul<T>(d, fma<T>(v128.mul<T>(s, g), v128.sub<T>(one, g), g));',
-    'return v128.mul<T>(d, v128.mul<T>(v128.mul<T>(s, g), v128.sub<T>(one, g)));',
+    'return v128.mul<T>(d, fma<T>(v128.mul<T>(above<T>(s), g), v128.sub<T>(one, g), g));',
+    'return v128.mul<T>(d, v128.mul<T>(v128.mul<T>(above<T>(s), g), v128.sub<T>(one, g)));',
   ],
   [
     'assembly/elementwise.ts',
@@ -160,6 +160,11 @@ export const mutants = [
     'assembly/pool.ts',
     'const d4 = v128.and(v128.load(from + at<T>(j)), v128.or(all, f32x4.gt(best, zero<T>())));',
     'const d4 = v128.load(from + at<T>(j));',
+  ],
+  [
+    'assembly/pool.ts',
+    'where = v128.bitselect(where, i32x4.splat(h * W + w), stays);',
+    'where = v128.bitselect(where, i32x4.splat(h * W), stays);',
   ],
   ['assembly/pool.ts', 'const share = <T>(1 / <f64>(PH * PW));', 'const share = <T>(1 / <f64>(PH * PH));'],
   // Products
@@ -287,15 +292,12 @@ export const mutants = [
   ],
   [
     'assembly/features.ts',
-    'grey = grey * 0.299 + g * 0.587 + b * 0.144;',
-    'grey = grey * 0.299 + g * 0.587 + b * 0.114;',
+    'f64x2.mul(pair<T>(x, C, 2), f64x2.splat(0.144))',
+    'f64x2.mul(pair<T>(x, C, 2), f64x2.splat(0.114))',
   ],
-  [
-    'assembly/features.ts',
-    'const gy = inside ? load<f64>(below + at<f64>(c)) - here : 0;',
-    'const gy = load<f64>(below + at<f64>(c)) - here;',
-  ],
-  ['assembly/features.ts', 'return hue < 0 ? hue + 1 : hue;', 'return hue;'],
+  ['assembly/features.ts', 'const under = inside ? below : row;', 'const under = below;'],
+  ['assembly/features.ts', 'hue = f64x2.add(hue, v128.and(f64x2.splat(1), f64x2.lt(hue, none)));', ''],
+  ['assembly/features.ts', 'const counted = v128.and(length, f64x2.gt(right, none));', 'const counted = length;'],
   ['assembly/features.ts', 'while (k > 0 && hue < <f64>k * step + xmin) k--;', ''],
   ['assembly/augment.ts', 'const h = down < 0 ? H - 1 - k : k;', 'const h = k;'],
   ['assembly/augment.ts', 'for (; back - front >= 32; front += 16) {', 'for (; back - front >= 16; front += 16) {'],

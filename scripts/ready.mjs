@@ -1,5 +1,5 @@
 // Makes a clone ready to run: installs the development packages and builds dist/, each only where it is missing or older
-// than what it is made from. `npm start`, `npm test` and `npm run bench` go through here, so that a fresh clone needs Node only.
+// than what it is made from. `npm start`, `npm test`, `npm run bench` and `npm run web` go through here, so that a fresh clone needs Node only.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -51,7 +51,17 @@ if (oldest([installed]) < newest(['package-lock.json'])) {
 }
 
 const { targets } = JSON.parse(readFileSync(join(root, 'asconfig.json'), 'utf8'));
-const bundles = ['dist/index.js', 'dist/readers.js', 'dist/thread.js', 'dist/cli.js'];
+const bundles = [
+  'errors',
+  'index',
+  'readers',
+  'inline',
+  'lanewise.min',
+  'worker',
+  'worker-thread',
+  'thread',
+  'cli',
+].map((name) => `dist/${name}.js`);
 const parts = [
   {
     script: 'build:wasm',

@@ -450,7 +450,7 @@ export function hogLength({ H, W }: PictureSizes): number {
 /** Histograms of oriented gradients of x into rows of `out` that lie `stride` numbers apart. */
 export function hog(out: Operand, stride: number, x: Operand, sizes: PictureSizes): void {
   const { N, H, W, C } = sizes;
-  const bytes = 8 * (2 * W + hogLength(sizes));
+  const bytes = 8 * (2 * (W + 1) + hogLength(sizes));
   launch('hog', x, N, 1, 40 * N * H * W, out, stride, x, H, W, C, threadScratch('hog', bytes), bytes);
 }
 

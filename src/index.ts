@@ -217,7 +217,7 @@ export type { Build, InitOptions } from './runtime/index.js';
 export { readSafetensors, safetensorsMetadata, writeSafetensors } from './safetensors.js';
 export type { Fault, FaultPolicy } from './solver/faults.js';
 export type { TrainableModel } from './solver/learner.js';
-export type { ExampleSource, ResumeOptions, SolverData, SolverOptions } from './solver/options.js';
+export type { ExampleSource, LiveOptions, ResumeOptions, SolverData, SolverOptions } from './solver/options.js';
 export type { Schedule, ScheduleName, ScheduleOptions, TrainingProgress } from './solver/schedules.js';
 export { type EpochEvent, Solver, type SolverEvent, type StepEvent, type TrainOptions } from './solver.js';
 export {

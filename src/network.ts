@@ -432,6 +432,22 @@ export class Network {
   }
 
   /**
+   * What comes out of each layer in test mode, in the order of the layers (depth 0 of summary()): (N, …), the caller's, in
+   * the current scope. To look at; training and predicting do not pass here.
+   *
+   * @param X as for loss
+   */
+  activations(X: Tensor | Nested): { name: string; output: Tensor }[] {
+    return scope(() => {
+      let h = this.#input('activations', this.#tensorOf(X));
+      return (this.#root.parts ?? []).map(({ name, stage }) => {
+        h = stage.forward(h, 'test');
+        return { name, output: h.clone() };
+      });
+    });
+  }
+
+  /**
    * Internal, for training: as loss(X, y), but the gradients belong to the network and last until the next call. Once it
    * has run for a batch size, it allocates nothing.
    *

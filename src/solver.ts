@@ -18,7 +18,7 @@ import * as kernels from './kernels.js';
 import { AffineGradient } from './layers/affine.js';
 import { attempt, Plan, persistent, scope } from './memory.js';
 import { Network } from './network.js';
-import type { Gradient } from './optim.js';
+import { findUpdateRule, type Gradient } from './optim.js';
 import { random as defaultStream, RandomState } from './random.js';
 import { replaceFile } from './runtime/files.js';
 import { pause } from './runtime/host.js';
@@ -29,12 +29,14 @@ import { adapt, type Learner, type TrainableModel } from './solver/learner.js';
 import {
   type ExampleSource,
   isExampleSource,
+  type LiveOptions,
   RESUME_OPTIONS,
   type ResumeOptions,
   type Settings,
   type SolverData,
   type SolverOptions,
   settle,
+  settleLive,
 } from './solver/options.js';
 import { factorOf } from './solver/schedules.js';
 import {
@@ -149,7 +151,7 @@ export class Solver {
   readonly #settings: Settings;
   readonly #iterationsPerEpoch: number;
   /** Of what `augment` changes, if it is no function. */
-  readonly #imageShape: ImageShape | undefined;
+  #imageShape: ImageShape | undefined;
   /** Indices and labels of the batch, and the order of the epoch. */
   readonly #plan = new Plan();
   /** Batches of examples that are no tensor. */
@@ -191,7 +193,7 @@ export class Solver {
     try {
       this.#train = this.#examples(data, 'XTrain', 'yTrain');
       this.#val = this.#examples(data, 'XVal', 'yVal');
-      this.#imageShape = this.#augmentedShape();
+      this.#imageShape = this.#augmentedShape(this.#settings.augment);
     } catch (error) {
       this.dispose();
       throw error;
@@ -214,6 +216,71 @@ export class Solver {
 
   get numIterations(): number {
     return this.#numIterations;
+  }
+
+  /** Epochs done at the end of the current or last run. */
+  get lastEpoch(): number {
+    return this.#lastEpoch;
+  }
+
+  /** Parameters and running averages of the best check so far, like model.state(): the Solver's own, overwritten by the next. */
+  get bestState(): Readonly<Record<string, Tensor>> | undefined {
+    return this.#best;
+  }
+
+  /** What change() changes, as it is now. Of the update rule: its numbers, those of its state left out. */
+  get live(): Required<LiveOptions> {
+    const { lrDecay, clipNorm = null, weightDecay, augment = null, rule } = this.#settings;
+    const numbers = Object.keys(rule.config()).filter((name) => !['learningRate', 't'].includes(name));
+    const config = Object.values(this.optimConfigs)[0] ?? {};
+    return {
+      learningRate: this.#rate ?? 0,
+      reg: this.model instanceof Network ? this.model.reg : 0,
+      optimConfig: pick(config, numbers) as Record<string, number>,
+      ...{ lrDecay, clipNorm, weightDecay, augment },
+    };
+  }
+
+  /**
+   * Changes options in the course of a run, from the next step on; checkpoints hold them as they are. All are checked
+   * before any is changed.
+   *
+   * @throws OptionError, ValueError, ShapeError
+   */
+  change(options: LiveOptions): void {
+    const where = 'change';
+    const settings = settleLive(where, options, this.#settings);
+    const { learningRate, reg, optimConfig } = options;
+    const { model } = this;
+    if (learningRate !== undefined && this.#rate === undefined) {
+      throw new OptionError({ where, rule: 'the update rule has no learningRate' });
+    }
+    if (reg !== undefined && !(model instanceof Network)) {
+      throw new OptionError({ where, rule: 'the model has no reg that is known' });
+    }
+    const numbers = optimConfig === undefined ? {} : this.#ruleNumbers(where, optimConfig);
+    const imageShape = this.#augmentedShape('augment' in settings ? settings.augment : this.#settings.augment);
+    Object.assign(this.#settings, settings);
+    this.#imageShape = imageShape;
+    if (learningRate !== undefined) this.#rate = learningRate;
+    if (reg !== undefined) (model as Network).reg = reg;
+    for (const config of Object.values(this.optimConfigs)) Object.assign(config, numbers);
+  }
+
+  /** Numbers for the update rule, checked beside those that stay. */
+  #ruleNumbers(where: string, optimConfig: NonNullable<LiveOptions['optimConfig']>): LiveOptions['optimConfig'] {
+    const { rule, weightDecay } = this.#settings;
+    for (const name of ['learningRate', 't']) {
+      if (!Object.hasOwn(optimConfig, name)) continue;
+      const hint = name === 't' ? 'it counts the steps' : 'change({ learningRate }) changes it';
+      throw new OptionError({ where, rule: `optimConfig.${name} cannot be changed`, hint });
+    }
+    if (rule.name !== undefined) checkOptions(`${where}: optimConfig`, optimConfig, Object.keys(rule.config()));
+    findUpdateRule(where, rule.name ?? rule.update, optimConfig);
+    if (weightDecay > 0 && Number(optimConfig.weightDecay) > 0) {
+      throw new OptionError({ where, rule: 'weightDecay is there twice: the Solver has its own' });
+    }
+    return { ...optimConfig };
   }
 
   /**
@@ -474,8 +541,7 @@ export class Solver {
   }
 
   /** Checks that images are what `augment` gets, and that its numbers fit them. */
-  #augmentedShape(): ImageShape | undefined {
-    const { augment } = this.#settings;
+  #augmentedShape(augment: Settings['augment']): ImageShape | undefined {
     if (augment === undefined || typeof augment === 'function') return undefined;
     const shape = exampleShape(this.#inputShape(), this.#train.X);
     if (shape.length !== 3) {

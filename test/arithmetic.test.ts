@@ -230,7 +230,11 @@ describe('reductions', () => {
     });
   }
 
-  test.each([[[1]], [[7]], [[3, 5]], [[1, 9]], [[9, 1]], [[4, 1, 6]], [[2, 3, 4, 5]]])('of %j', (shape) => {
+  test.each([
+    ...[[[1]], [[7]], [[3, 5]], [[1, 9]], [[9, 1]], [[4, 1, 6]], [[2, 3, 4, 5]]],
+    // More columns than are summed at a time.
+    ...[[[5, 8]], [[3, 21]], [[2, 3, 19]]],
+  ])('of %j', (shape) => {
     for (const dtype of dtypes) check(whole(shape, sizeOf(shape)), dtype);
   });
 

@@ -38,7 +38,9 @@ const order = [
   'features',
   'preprocessing',
   'vis',
+  'worker',
   'index',
+  'script',
   'cli',
 ];
 

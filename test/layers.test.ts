@@ -388,6 +388,19 @@ describe('activations', () => {
     });
   });
 
+  test('swish of what is far below 0 is 0, its slope too; NaN stays', () => {
+    for (const dtype of floats) {
+      lw.scope(() => {
+        const x = lw.tensor([-Infinity, -1e30, -20000, nan, -Infinity, 3], { dtype });
+        const [out, cache] = lw.swishForward(x);
+        const dx = lw.swishBackward(lw.ones([6], { dtype }), cache);
+        for (const i of [0, 1, 2, 4]) expect([out.data[i] + 0, dx.data[i] + 0], `${dtype}, ${i}`).toEqual([0, 0]);
+        expect([out.data[3], dx.data[3]]).toEqual([nan, nan]);
+        expectClose(out.data.subarray(5), [3 / (1 + Math.exp(-3))], 1e-6, dtype);
+      });
+    }
+  });
+
   test('take any shape', () => {
     lw.scope(() => {
       for (const shape of [[], [0, 4], [2, 3, 4, 5, 6]]) {
@@ -401,6 +414,60 @@ describe('activations', () => {
           const [out, cache] = forward(lw.ones(shape));
           expect(out.shape).toEqual(shape);
           expect(backward(lw.ones(shape), cache).shape).toEqual(shape);
+        }
+      }
+    });
+  });
+});
+
+describe('pooling', () => {
+  test('of overlapping windows, several at a time: the bits of the plain loops, ties and NaN included', () => {
+    for (const [height, width, stride] of [
+      [3, 3, 2],
+      [3, 3, 1],
+      [2, 2, 1],
+      [2, 3, 1],
+      [3, 2, 2],
+      [1, 4, 2],
+      [5, 5, 2],
+    ]) {
+      for (const side of [5, 6, 9, 11, 16, 23]) {
+        const poolParam = { poolHeight: height, poolWidth: width, stride };
+        const reach = (window: number) => window + stride * Math.floor((side - window) / stride);
+        const shape = [2, 3, reach(height), reach(width)];
+        lw.scope(() => {
+          // Few different values, so that many are equal.
+          const x = random(shape, side, 'float32');
+          x.data.forEach((v, i) => {
+            x.data[i] = i % 41 === 7 ? nan : Math.round(2 * v);
+          });
+          const [out, cache] = lw.maxPoolForward(x, poolParam);
+          const [wanted, naive] = lw.maxPoolForwardNaive(x, poolParam);
+          const what = `${height}x${width} by ${stride} of ${shape}`;
+          expect(firstDifference(bits(out), bits(wanted)), what).toBe(-1);
+          const dout = random(out.shape as number[], side + 1, 'float32');
+          const [dx, dxNaive] = [lw.maxPoolBackward(dout, cache), lw.maxPoolBackwardNaive(dout, naive)];
+          expect(firstDifference(bits(dx), bits(dxNaive)), `gradient, ${what}`).toBe(-1);
+        });
+      }
+    }
+  });
+
+  test('means of 2x2 windows are rounded once', () => {
+    const [N, C, H, W] = [2, 3, 6, 14];
+    lw.scope(() => {
+      const x = random([N, C, H, W], 3, 'float32');
+      const [out, cache] = lw.avgPoolForward(x, { poolHeight: 2, poolWidth: 2, stride: 2 });
+      const dx = lw.avgPoolBackward(out, cache);
+      for (let plane = 0; plane < N * C; plane++) {
+        for (let i = 0; i < H; i++) {
+          for (let j = 0; j < W; j++) {
+            const at = plane * H * W + (i & ~1) * W + (j & ~1);
+            const window = [at, at + 1, at + W, at + W + 1].map((o) => x.data[o]);
+            const mean = Math.fround(window.reduce((sum, v) => sum + v) / 4);
+            expect(out.data[(plane * H + (i & ~1)) * (W / 4) + (j >> 1)]).toBe(mean);
+            expect(dx.data[plane * H * W + i * W + j]).toBe(mean / 4);
+          }
         }
       }
     });

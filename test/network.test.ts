@@ -523,3 +523,25 @@ describe('memory', () => {
     await lw.init({ build, threads });
   });
 });
+
+test('activations: what comes out of every layer in test mode, for the caller, with nothing of the model changed', () => {
+  const model = new lw.Network([affine(6), batchnorm(), relu(), dropout(0.5), affine(3)], { inputDim: [4] });
+  const { X } = examples(5, [4], 3, 'float32');
+  const before = Object.values(model.state()).map(bits);
+  const found = model.activations(X);
+  expect(found.map(({ name, output }) => [name, output.shape])).toEqual([
+    ['affine', [5, 6]],
+    ['batchnorm', [5, 6]],
+    ['relu', [5, 6]],
+    ['dropout', [5, 6]],
+    ['affine', [5, 3]],
+  ]);
+  const scores = model.loss(X);
+  expect(bits(found[4].output)).toEqual(bits(scores));
+  expect([...found[2].output.data]).toEqual([...found[1].output.data].map((v) => Math.max(0, v)));
+  expect(bits(found[3].output)).toEqual(bits(found[2].output));
+  expect(Object.values(model.state()).map(bits)).toEqual(before);
+  for (const t of [scores, X, ...found.map(({ output }) => output)]) t.dispose();
+  expect(() => model.activations(lw.zeros([5, 3]))).toThrow(lw.ShapeError);
+  model.dispose();
+});

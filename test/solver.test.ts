@@ -86,7 +86,7 @@ describe('gradients that the update rule computes itself', () => {
         for (let i = 0; i < data.XTrain.size; i++) data.XTrain.data[i] *= size;
         const model = new lw.Network([lw.layers.affine(501, { weightScale: 0 })], { inputDim: D, reg: 1e-2, random });
         const options = { optimConfig: { learningRate: 1e-3 / size }, batchSize: 8, numEpochs: 2, weightDecay, random };
-        const solver = new lw.Solver(model, data, { ...quiet, ...options, updateRule: 'adam', clipNorm });
+        const solver = new lw.Solver(model, data, { ...quiet, ...options, updateRule: 'sgd', clipNorm });
         await solver.train();
         expect(solver.lossHistory.every(Number.isFinite)).toBe(true);
         results.push(frozen(model));

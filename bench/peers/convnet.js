@@ -2,7 +2,20 @@
 // It has no batch norm.
 import convnetjs from 'convnetjs';
 import { serve } from './serve.js';
-import { batches, CLASSES, IMAGE, INPUTS, images, NETS, walk, weights } from './workloads.js';
+import {
+  batches,
+  CLASSES,
+  IMAGE,
+  INPUTS,
+  images,
+  linearWeights,
+  NETS,
+  pixels,
+  SOFTMAX,
+  samples,
+  walk,
+  weights,
+} from './workloads.js';
 
 /** Elements of images (C, H, W) in the order (H, W, C), which is its own. */
 function interleaved(data, [C, H, W]) {
@@ -103,7 +116,56 @@ function training(spec) {
   return { run: step, verify: () => Array.from({ length: spec.losses }, step) };
 }
 
+/** A net of nothing but the softmax; its weights are rows. */
+function linear({ steps, batch, rate, reg }) {
+  const all = pixels();
+  const next = batches(all, batch);
+  const model = new convnetjs.Net();
+  model.makeLayers([
+    { type: 'input', out_sx: 1, out_sy: 1, out_depth: INPUTS },
+    { type: 'softmax', num_classes: CLASSES },
+  ]);
+  const { filters, biases } = model.layers.find((layer) => layer.filters);
+  const W = linearWeights();
+  for (const [c, { w }] of filters.entries()) w.set(Float64Array.from(w, (_, d) => W[d * CLASSES + c]));
+  biases.w.fill(0);
+  const vol = new convnetjs.Vol(1, 1, INPUTS, 0);
+  /** Sums of the gradients of a batch, added to what the layers hold. */
+  const backward = ({ x, y }) => {
+    for (const [i, label] of y.entries()) {
+      vol.w.set(x.subarray(i * INPUTS, (i + 1) * INPUTS));
+      model.forward(vol, true);
+      model.backward(label);
+    }
+  };
+  const step = () => {
+    backward(next());
+    for (const { w, dw } of filters) {
+      for (let d = 0; d < INPUTS; d++) {
+        w[d] -= rate * (dw[d] / batch + 2 * reg * w[d]);
+        dw[d] = 0;
+      }
+    }
+  };
+  return {
+    run() {
+      for (let i = 0; i < steps; i++) step();
+    },
+    verify() {
+      backward(batches(all, batch)());
+      const gradient = new Float64Array(INPUTS * CLASSES);
+      for (const [c, { w, dw }] of filters.entries()) {
+        for (let d = 0; d < INPUTS; d++) gradient[d * CLASSES + c] = dw[d] / batch + 2 * reg * w[d];
+        dw.fill(0);
+      }
+      return samples(gradient);
+    },
+  };
+}
+
 const plain = Object.entries(NETS).filter(
   ([, { layers }]) => !layers.some((layer) => layer === 'norm' || layer.dropout),
 );
-await serve('convnetjs 0.3.0', Object.fromEntries(plain.map(([name, spec]) => [name, () => training(spec)])));
+const steps = plain.map(([name, spec]) => [name, () => training(spec)]);
+const others = Object.entries(SOFTMAX).map(([name, spec]) => [name, () => linear(spec)]);
+await serve('convnetjs 0.3.0', Object.fromEntries([...steps, ...others]));

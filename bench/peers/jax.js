@@ -17,14 +17,21 @@ import { serve } from './serve.js';
 import {
   batches,
   CLASSES,
+  DISTANCES,
+  distanceOperands,
+  distanceSamples,
   IMAGE,
   IMAGE_OPS,
+  INPUTS,
   imageOperands,
   images,
+  linearWeights,
   NETS,
   noise,
   PRODUCTS,
+  pixels,
   productSamples,
+  SOFTMAX,
   samples,
   walk,
   weights,
@@ -234,7 +241,63 @@ function imageOp(spec) {
   };
 }
 
-const steps = Object.entries(NETS).map(([name, spec]) => [name, () => training(spec)]);
-const products = Object.entries(PRODUCTS).map(([name, n]) => [name, () => product(n)]);
-const ops = Object.entries(IMAGE_OPS).map(([name, spec]) => [name, () => imageOp(spec)]);
-await serve('jax-js wasm', Object.fromEntries([...steps, ...products, ...ops]));
+function distances(spec) {
+  const operands = distanceOperands(spec);
+  const [x, t] = [array(operands.x, [spec.tests, INPUTS]), array(operands.t, [spec.train, INPUTS])];
+  const op = jit((x, t) => {
+    const squares = np.sum(np.square(x.ref), 1, { keepdims: true }).add(np.sum(np.square(t.ref), 1));
+    return np.sqrt(np.maximum(squares.sub(np.matmul(x, t.transpose()).mul(2)), 0));
+  });
+  return {
+    async run() {
+      const result = op(x.ref, t.ref);
+      await blockUntilReady(result);
+      result.dispose();
+    },
+    async verify() {
+      const data = await op(x.ref, t.ref).data();
+      return distanceSamples(spec, operands.x, operands.t).map(({ at }) => data[at]);
+    },
+  };
+}
+
+function linear({ steps, batch, rate, reg }) {
+  const all = pixels();
+  const next = batches(all, batch);
+  const gradientOf = (W, x, labels) => {
+    const slopes = nn
+      .softmax(np.matmul(x.ref, W.ref), -1)
+      .sub(labels)
+      .mul(1 / batch);
+    return np.matmul(x.transpose(), slopes).add(W.mul(2 * reg));
+  };
+  const operands = ({ x, y }) => {
+    const labels = new Float32Array(batch * CLASSES);
+    y.forEach((label, i) => {
+      labels[i * CLASSES + label] = 1;
+    });
+    return [array(x, [batch, INPUTS]), array(labels, [batch, CLASSES])];
+  };
+  const move = jit((W, x, labels) => W.ref.sub(gradientOf(W, x, labels).mul(rate)));
+  const gradient = jit(gradientOf);
+  let W = array(linearWeights(), [INPUTS, CLASSES]);
+  return {
+    async run() {
+      for (let i = 0; i < steps; i++) {
+        W = move(W, ...operands(next()));
+        await blockUntilReady(W);
+      }
+    },
+    verify: async () => samples(await gradient(W.ref, ...operands(batches(all, batch)())).data()),
+  };
+}
+
+const prepared = (group, prepare) => Object.entries(group).map(([name, spec]) => [name, () => prepare(spec)]);
+const workloads = [
+  ...prepared(NETS, training),
+  ...prepared(PRODUCTS, product),
+  ...prepared(IMAGE_OPS, imageOp),
+  ...prepared(DISTANCES, distances),
+  ...prepared(SOFTMAX, linear),
+];
+await serve('jax-js wasm', Object.fromEntries(workloads));

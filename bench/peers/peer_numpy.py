@@ -365,6 +365,92 @@ class Product:
         return [float(self.c[s * 37 % self.n, (s * 101 + 5) % self.n]) for s in range(16)]
 
 
+class Distances:
+    def __init__(self, tests, train):
+        self.x, self.t = operand((tests, INPUTS), 50), operand((train, INPUTS), 51)
+
+    def run(self):
+        d = self.x @ self.t.T
+        d *= F32(-2)
+        d += np.einsum("ij,ij->i", self.x, self.x)[:, None]
+        d += np.einsum("ij,ij->i", self.t, self.t)
+        np.maximum(d, 0, out=d)
+        return np.sqrt(d, out=d)
+
+    def verify(self):
+        d = self.run()
+        return [float(d[s * 37 % d.shape[0], (s * 331 + 5) % d.shape[1]]) for s in range(16)]
+
+
+class Linear:
+    def __init__(self, steps, batch, rate, reg):
+        self.X, self.y = noise(IMAGES * INPUTS, 0, 64).reshape(IMAGES, INPUTS), integers(IMAGES, 1, CLASSES)
+        self.W = noise(INPUTS * CLASSES, 60, 1e-3).reshape(INPUTS, CLASSES)
+        self.steps, self.rate, self.reg, self.taken = steps, F32(rate), reg, 0
+        self.batches = integers(1000 * batch, 2, IMAGES).reshape(1000, -1)
+
+    def gradient(self, rows):
+        x, y = self.X[rows], self.y[rows]
+        p = x @ self.W
+        p -= p.max(axis=1, keepdims=True)
+        np.exp(p, out=p)
+        p /= p.sum(axis=1, keepdims=True)
+        p[np.arange(len(y)), y] -= 1
+        p /= len(y)
+        g = x.T @ p
+        g += F32(2 * self.reg) * self.W
+        return g
+
+    def run(self):
+        for _ in range(self.steps):
+            g = self.gradient(self.batches[self.taken % 1000])
+            self.taken += 1
+            g *= self.rate
+            self.W -= g
+
+    def verify(self):
+        flat = self.gradient(self.batches[0]).reshape(-1)
+        return [float(flat[(s * 7919 + 5) % flat.size]) for s in range(16)]
+
+
+class Features:
+    """HOG and histograms of hue of all images at once."""
+
+    def __init__(self, num, bins):
+        shares = noise(num * INPUTS, 70).astype(np.float64) / np.sqrt(12) + 0.5
+        self.images = (255 * np.minimum(0.999, shares)).astype(F32).reshape(num, 32, 32, 3)
+        self.bins = bins
+
+    def run(self):
+        images, n = self.images, len(self.images)
+        r, g, b = (np.ascontiguousarray(images[..., c]) for c in range(3))
+        grey = r * F32(0.299) + g * F32(0.587) + b * F32(0.144)
+        gx, gy = np.zeros_like(grey), np.zeros_like(grey)
+        np.subtract(grey[:, :, 1:], grey[:, :, :-1], out=gx[:, :, :-1])
+        np.subtract(grey[:, 1:], grey[:, :-1], out=gy[:, :-1])
+        length = np.sqrt(gx * gx + gy * gy)
+        degrees = np.arctan2(gy, gx + F32(1e-15)) * F32(180 / np.pi) + F32(90)
+        inside = (degrees > 0) & (degrees < 180)
+        # The place of every pixel's bin among those of all images; what is in no bin has no length.
+        cells = np.arange(32) // 8
+        place = (np.arange(n)[:, None, None] * 4 + cells[None, None, :]) * 4 + cells[None, :, None]
+        place = place * 9 + (np.where(inside, degrees, 0) * F32(1 / 20)).astype(np.int64)
+        hog = np.bincount(place.ravel(), (length * inside).ravel(), minlength=n * 144).reshape(n, 144) / 64
+        high = np.maximum(r, np.maximum(g, b))
+        span = high - np.minimum(r, np.minimum(g, b))
+        span[span == 0] = 1
+        hue = np.where(high == r, (g - b) / span % 6, np.where(high == g, 2 + (b - r) / span, 4 + (r - g) / span))
+        k = np.minimum((hue * F32(self.bins / 6)).astype(np.int64), self.bins - 1)
+        k += self.bins * np.arange(n)[:, None, None]
+        hist = np.bincount(k.ravel(), minlength=n * self.bins).reshape(n, self.bins) / 1024
+        return np.hstack([hog, hist]).astype(F32)
+
+    def verify(self):
+        out = self.run()
+        places = [((s * 79 + 5) % len(out), s * 23 % out.shape[1]) for s in range(64)]
+        return [float(out[i, j]) * (1 if j < 144 else 100) for i, j in places]
+
+
 class Load:
     """All images as float32 with the mean training image subtracted, and labels."""
 
@@ -385,6 +471,15 @@ class Load:
         return [float(images[i, j]) for i in (0, 49_999, 59_999) for j in (0, 1500, 3071)] + [int(labels.sum())]
 
 
+def blas():
+    """Whose products these are."""
+    try:
+        found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return f"{found['name']} {found.get('version', '')}".strip()
+    except (KeyError, TypeError):
+        return "unknown BLAS"
+
+
 def main():
     workloads = {name: (lambda spec=spec: Training(spec)) for name, spec in NETS.items()}
     workloads |= {name: (lambda n=n: Product(n)) for name, n in PRODUCTS.items()}
@@ -393,6 +488,11 @@ def main():
         workloads[f"{name} backward"] = lambda make=make: make(True)
     if len(sys.argv) > 1:
         workloads[LOAD] = lambda: Load(sys.argv[1])
+    workloads |= {
+        "distances 500 x 5000 x 3072": lambda: Distances(500, 5000),
+        "softmax, 100 steps": lambda: Linear(100, 200, 1e-7, 2.5e4),
+        "features of 1,000 images": lambda: Features(1000, 25),
+    }
     prepared = {}
 
     def get(name):
@@ -403,7 +503,7 @@ def main():
     def say(**message):
         print(json.dumps(message), flush=True)
 
-    say(name=f"numpy {np.__version__}", workloads=list(workloads))
+    say(name=f"numpy {np.__version__} ({blas()})", workloads=list(workloads))
     for line in sys.stdin:
         asked = json.loads(line)
         try:

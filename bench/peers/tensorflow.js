@@ -1,4 +1,4 @@
-// TensorFlow.js with its wasm backend. Its product of transposed matrices is slow, and gradients of dense layers are made of
+// TensorFlow.js with its wasm backend, or with the one named on the command line. Its product of transposed matrices is slow, and gradients of dense layers are made of
 // such products; its gradient of filters is missing. Transposing explicitly and adding up products of shifted images is what
 // a user can do about it, so that is what is measured. Images are (N, H, W, C), as it prefers them.
 import * as tf from '@tensorflow/tfjs';
@@ -7,21 +7,31 @@ import { serve } from './serve.js';
 import {
   batches,
   CLASSES,
+  colourImages,
+  DISTANCES,
+  distanceOperands,
+  distanceSamples,
+  FEATURES,
+  featureSamples,
   IMAGE,
   IMAGE_OPS,
   INPUTS,
   imageOperands,
   images,
+  linearWeights,
   NETS,
   noise,
   PRODUCTS,
+  pixels,
   productSamples,
+  SOFTMAX,
   samples,
   walk,
   weights,
 } from './workloads.js';
 
-await tf.setBackend('wasm');
+const backend = process.argv[2] ?? 'wasm';
+if (!(await tf.setBackend(backend))) throw new Error(`tfjs: no backend '${backend}'`);
 await tf.ready();
 
 const matMul = tf.customGrad((x, w, save) => {
@@ -199,7 +209,103 @@ function product(n) {
   };
 }
 
-const steps = Object.entries(NETS).map(([name, spec]) => [name, () => training(spec)]);
-const products = Object.entries(PRODUCTS).map(([name, n]) => [name, () => product(n)]);
-const ops = Object.entries(IMAGE_OPS).map(([name, spec]) => [name, () => imageOp(spec)]);
-await serve(`tfjs ${tf.version.tfjs} wasm`, Object.fromEntries([...steps, ...products, ...ops]));
+function distances(spec) {
+  const operands = distanceOperands(spec);
+  const [x, t] = [tf.tensor(operands.x, [spec.tests, INPUTS]), tf.tensor(operands.t, [spec.train, INPUTS])];
+  const op = () =>
+    tf.tidy(() => {
+      const squares = tf.add(tf.sum(tf.square(x), 1, true), tf.sum(tf.square(t), 1));
+      return tf.sqrt(tf.relu(tf.sub(squares, tf.mul(2, tf.matMul(x, tf.transpose(t))))));
+    });
+  return {
+    run: () => op().dispose(),
+    verify() {
+      const result = op();
+      const data = result.dataSync();
+      result.dispose();
+      return distanceSamples(spec, operands.x, operands.t).map(({ at }) => data[at]);
+    },
+  };
+}
+
+function linear({ steps, batch, rate, reg }) {
+  const all = pixels();
+  const next = batches(all, batch);
+  let W = tf.tensor(linearWeights(), [INPUTS, CLASSES]);
+  const gradient = ({ x, y }) => {
+    const X = tf.tensor(x, [batch, INPUTS]);
+    const labels = tf.oneHot(tf.tensor1d(y, 'int32'), CLASSES);
+    const slopes = tf.div(tf.sub(tf.softmax(tf.matMul(X, W)), labels), batch);
+    return tf.add(tf.matMul(tf.transpose(X), slopes), tf.mul(2 * reg, W));
+  };
+  return {
+    run() {
+      for (let i = 0; i < steps; i++) {
+        const moved = tf.tidy(() => tf.sub(W, tf.mul(rate, gradient(next()))));
+        W.dispose();
+        W = moved;
+      }
+      W.dataSync();
+    },
+    verify: () => tf.tidy(() => samples(gradient(batches(all, batch)()).dataSync())),
+  };
+}
+
+/** Means over cells of 8x8 pixels of (N, 32, 32, bins), as (N, columns, rows, bins). */
+const cells = (t) => tf.transpose(tf.avgPool(t, 8, 8, 'valid'), [0, 2, 1, 3]);
+
+function features({ num, bins }) {
+  const images = tf.tensor(colourImages({ num }), [num, 32, 32, 3]);
+  const op = () =>
+    tf.tidy(() => {
+      const [r, g, b] = tf.unstack(images, 3);
+      const grey = tf.add(tf.add(tf.mul(r, 0.299), tf.mul(g, 0.587)), tf.mul(b, 0.144));
+      const size = [num, 32, 31];
+      const right = tf.sub(tf.slice(grey, [0, 0, 1], size), tf.slice(grey, [0, 0, 0], size));
+      const below = tf.sub(tf.slice(grey, [0, 1, 0], [num, 31, 32]), tf.slice(grey, [0, 0, 0], [num, 31, 32]));
+      const gx = tf.pad(right, [
+        [0, 0],
+        [0, 0],
+        [0, 1],
+      ]);
+      const gy = tf.pad(below, [
+        [0, 0],
+        [0, 1],
+        [0, 0],
+      ]);
+      const length = tf.sqrt(tf.add(tf.square(gx), tf.square(gy)));
+      const place = tf.div(tf.add(tf.mul(tf.atan2(gy, tf.add(gx, 1e-15)), 180 / Math.PI), 90), 20);
+      // What points to the left, or straight up, is in no bin.
+      const bin = tf.where(tf.logicalAnd(tf.greater(place, 0), tf.less(place, 9)), tf.floor(place), tf.fill([1], -1));
+      const orientations = Array.from({ length: 9 }, (_, i) => tf.mul(length, tf.cast(tf.equal(bin, i), 'float32')));
+      const hog = tf.reshape(cells(tf.stack(orientations, 3)), [num, 144]);
+      const high = tf.maximum(r, tf.maximum(g, b));
+      const range = tf.sub(high, tf.minimum(r, tf.minimum(g, b)));
+      const part = (p, q, from) => tf.add(tf.div(tf.sub(p, q), range), from);
+      const green = tf.where(tf.equal(high, g), part(b, r, 2), part(r, g, 4));
+      const hue = tf.div(tf.where(tf.equal(high, r), tf.mod(part(g, b, 6), 6), green), 6);
+      const counted = tf.minimum(tf.floor(tf.mul(hue, bins)), bins - 1);
+      const shares = Array.from({ length: bins }, (_, i) => tf.mean(tf.cast(tf.equal(counted, i), 'float32'), [1, 2]));
+      return tf.concat([hog, tf.stack(shares, 1)], 1);
+    });
+  return {
+    run: () => op().dispose(),
+    verify() {
+      const result = op();
+      const data = result.dataSync();
+      result.dispose();
+      return featureSamples({ num, bins }, data);
+    },
+  };
+}
+
+const prepared = (group, prepare) => Object.entries(group).map(([name, spec]) => [name, () => prepare(spec)]);
+const workloads = [
+  ...prepared(NETS, training),
+  ...prepared(PRODUCTS, product),
+  ...prepared(IMAGE_OPS, imageOp),
+  ...prepared(DISTANCES, distances),
+  ...prepared(SOFTMAX, linear),
+  ...prepared(FEATURES, features),
+];
+await serve(`tfjs ${tf.version.tfjs} ${backend}`, Object.fromEntries(workloads));

@@ -69,6 +69,15 @@ export const IMAGE_OPS = {
   'pooling backward': { x: [100, 3, 32, 32], out: [100, 3, 16, 16], backward: true },
 };
 
+/** Euclidean distances of each row of one matrix from each row of another, as of nearest neighbours. */
+export const DISTANCES = { 'distances 500 x 5000 x 3072': { tests: 500, train: 5000 } };
+
+/** Steps of a linear classifier on images with a regularisation of reg sum(W²): the course's, of which it takes 1,500. */
+export const SOFTMAX = { 'softmax, 100 steps': { steps: 100, batch: 200, rate: 1e-7, reg: 2.5e4 } };
+
+/** HOG (nine bins, cells of 8x8 pixels) and a histogram of hue for each image, as the course computes them. */
+export const FEATURES = { 'features of 1,000 images': { num: 1000, bins: 25 } };
+
 export const PRODUCTS = { 'product 256': 256, 'product 512': 512, 'product 1024': 1024 };
 export const LOAD = 'load 60,000 images';
 
@@ -145,6 +154,43 @@ export function batches({ X, y }, batch) {
     });
     return { x, y: rows.map((row) => y[row]) };
   };
+}
+
+/** Two matrices of rows. */
+export function distanceOperands({ tests, train }) {
+  return { x: noise(tests * INPUTS, 50), t: noise(train * INPUTS, 51) };
+}
+
+/** Some of the distances (tests, train), in float64. */
+export function distanceSamples({ tests, train }, x, t) {
+  return Array.from({ length: 16 }, (_, s) => {
+    const [i, j] = [(s * 37) % tests, (s * 331 + 5) % train];
+    let sum = 0;
+    for (let k = 0; k < INPUTS; k++) sum += (x[i * INPUTS + k] - t[j * INPUTS + k]) ** 2;
+    return { at: i * train + j, value: Math.sqrt(sum) };
+  });
+}
+
+/** Images with numbers of the size of pixels, and their labels. */
+export function pixels() {
+  return { X: noise(IMAGES * INPUTS, 0, 64), y: integers(IMAGES, 1, CLASSES) };
+}
+
+/** First weights (INPUTS, CLASSES) of a linear classifier. */
+export const linearWeights = () => noise(INPUTS * CLASSES, 60, 1e-3);
+
+/** Colour images (num, 32, 32, 3) with values in [0, 255), which lie on no edge of a bin. */
+export function colourImages({ num }) {
+  return Float32Array.from(noise(num * INPUTS, 70), (v) => 255 * Math.min(0.999, v / Math.sqrt(12) + 0.5));
+}
+
+/** Some of the features (num, 144 + bins): of the histogram of hue a hundred times the share, so that it counts as much. */
+export function featureSamples({ num, bins }, data) {
+  const columns = 144 + bins;
+  return Array.from({ length: 64 }, (_, s) => {
+    const [row, column] = [(s * 79 + 5) % num, (s * 23) % columns];
+    return data[row * columns + column] * (column < 144 ? 1 : 100);
+  });
 }
 
 /** Operands of one of IMAGE_OPS: x, dout, and the filters w and their biases b of a convolution. */

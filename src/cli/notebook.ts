@@ -56,9 +56,17 @@ export const notebook: Command<typeof flags> = {
     const interrupt = new Interrupt(() => progress.notice('Stopping after this step; Ctrl-C again to exit at once.'));
     const { signal } = interrupt;
     const source = path === undefined ? drawn : cifar(path, progress, signal);
+    let loaded = false;
+    const data: typeof source = {
+      ...source,
+      load(options) {
+        loaded = true;
+        return source.load(options);
+      },
+    };
     const files: string[] = [];
     const book = new Book({
-      ...{ quick, long, progress, signal, seed, data: source },
+      ...{ quick, long, progress, signal, seed, data },
       onCell(cell, place) {
         for (const { name: file, image } of cell.pictures) {
           const picture = join(folder, `${file}.${image.kind}`);
@@ -83,7 +91,7 @@ export const notebook: Command<typeof flags> = {
     const given = [name, ...(path === undefined ? [] : ['--data', quoted(path)]), ...(quick ? ['--quick'] : [])];
     const more = [...(long ? ['--long'] : []), ...(seed === 0 ? [] : ['--seed', String(seed)])];
     const command = `lanewise notebook ${[...given, ...more].join(' ')}`;
-    const kind = quick ? `${source.text}, a quick run` : source.text;
+    const kind = `${loaded ? source.text : 'no images needed'}${quick ? ', a quick run' : ''}`;
     const page = { title: chosen.title, subtitle: kind, cells: book.cells, engine: info(), command, seconds };
     writeFileSync(report, html(page));
     const { ok, off, wrong, other } = count(book.cells);

@@ -86,38 +86,60 @@ export async function readUrl(url: URL): Promise<Uint8Array<ArrayBuffer>> {
 
 /** What the thread pool needs of a worker, in every host. */
 export interface HostWorker {
-  post(message: unknown): void;
-  terminate(): void;
+  /** transfer: buffers that are handed over instead of copied. */
+  post(message: unknown, transfer?: ArrayBuffer[]): void;
+  terminate(): Promise<void>;
   onMessage(listener: (message: unknown) => void): void;
-  /** It has failed, or (where the host tells) has ended. */
-  onEnd(listener: (reason: unknown) => void): void;
-  /** Lets the process end although the worker lives. */
-  unref(): void;
+  /** It did not start, threw what nobody caught, or ended by itself. */
+  onError(listener: (error: unknown) => void): void;
+  /** Whether the process goes on while the worker lives; at first it does. */
+  keep(alive: boolean): void;
 }
 
-/** A module worker: a Web Worker where there is one, a worker_thread in Node. */
-export async function startWorker(url: URL): Promise<HostWorker> {
+/** A module worker: a Web Worker where there is one, a worker_thread in Node. classic: a script that is no module. */
+export async function startWorker(url: URL, name = 'lanewise', classic = false): Promise<HostWorker> {
   if (typeof Worker !== 'undefined') {
-    const worker = new Worker(url, { type: 'module', name: 'lanewise' });
+    const worker = new Worker(url, { type: classic ? 'classic' : 'module', name });
+    const { ref, unref } = worker as { ref?: () => void; unref?: () => void };
     return {
-      unref: () => (worker as { unref?: () => void }).unref?.(),
-      post: (message) => worker.postMessage(message),
-      terminate: () => worker.terminate(),
+      keep: (alive) => (alive ? ref : unref)?.call(worker),
+      post: (message, transfer = []) => worker.postMessage(message, transfer),
+      terminate: async () => worker.terminate(),
       onMessage: (listener) => worker.addEventListener('message', (event) => listener(event.data)),
-      onEnd: (listener) => worker.addEventListener('error', (event) => listener(event.message || event)),
+      onError: (listener) => worker.addEventListener('error', (event) => listener(event.message || event.type)),
     };
   }
   const threads = await nodeModule<typeof import('node:worker_threads')>('node:worker_threads');
-  const worker = new threads.Worker(url, { name: 'lanewise' });
+  // Without the flags of the process: some, such as --input-type, are none for files.
+  const worker = new threads.Worker(url, { name, execArgv: [] });
   return {
-    unref: () => worker.unref(),
-    post: (message) => worker.postMessage(message),
-    terminate: () => void worker.terminate(),
+    keep: (alive) => (alive ? worker.ref() : worker.unref()),
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    terminate: async () => void (await worker.terminate()),
     onMessage: (listener) => void worker.on('message', listener),
-    onEnd(listener) {
-      worker.on('error', listener);
-      worker.on('exit', (code) => listener(new Error(`it ended with code ${code}`)));
-    },
+    onError: (listener) =>
+      void worker.on('error', listener).on('exit', (code) => listener(`it ended with code ${code}`)),
+  };
+}
+
+/** The other end of a HostWorker, for the script that runs in it. */
+export interface WorkerScope {
+  post(message: unknown, transfer?: ArrayBuffer[]): void;
+  onMessage(listener: (message: unknown) => void): void;
+}
+
+export async function workerScope(): Promise<WorkerScope> {
+  if (typeof (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope !== 'undefined') {
+    return {
+      post: (message, transfer = []) => globalThis.postMessage(message, { transfer }),
+      onMessage: (listener) => globalThis.addEventListener('message', (event) => listener(event.data)),
+    };
+  }
+  const { parentPort } = await nodeModule<typeof import('node:worker_threads')>('node:worker_threads');
+  if (!parentPort) throw new Error('this script is for a worker');
+  return {
+    post: (message, transfer = []) => parentPort.postMessage(message, transfer),
+    onMessage: (listener) => void parentPort.on('message', listener),
   };
 }
 

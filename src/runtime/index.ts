@@ -1,11 +1,12 @@
 /** Loads the kernels: picks the best build the host accepts, starts the threads, and says which and why. */
 import { checkChoice, checkNumber, checkOptions, describe, OptionError, RuntimeError } from '../errors.js';
+import { type Assets, type Build, beside } from './assets.js';
 import { hasRelaxedSimd, hasSimd, hasThreads } from './features.js';
 import { allowRelaxedSimd, cores, host, readUrl, threadsRefused } from './host.js';
 import { foreign, KERNELS, type Kernel, kernelsOver } from './instance.js';
 import { ThreadPool } from './pool.js';
 
-export type Build = 'simd' | 'relaxed';
+export type { Build } from './assets.js';
 
 export interface InitOptions {
   /** Computing threads, the caller's included; 'auto' (default): one per core, where the host allows threads. */
@@ -52,9 +53,12 @@ export function current(): Runtime {
   throw new RuntimeError({ where: 'lanewise', rule: 'the kernels are not loaded', hint: 'await init() first' });
 }
 
-/** Loads the kernels. A second call replaces the runtime; tensors of the old one can no longer be used. */
-export function start(options: InitOptions = {}): Promise<Runtime> {
-  const next = starting.then(() => load(options));
+/**
+ * Loads the kernels. A second call replaces the runtime; tensors of the old one can no longer be used. assets: where the
+ * binaries and the script of the threads are, unless options say.
+ */
+export function start(options: InitOptions = {}, assets: Assets = beside): Promise<Runtime> {
+  const next = starting.then(() => load(options, assets));
   starting = next.catch(() => undefined);
   return next;
 }
@@ -83,7 +87,7 @@ function checkInit(options: InitOptions): { threads: number | 'auto'; build: Bui
   return { threads, build, maxPages: Math.min(MAX_PAGES, Math.floor(maxMemory / PAGE)) };
 }
 
-async function load(options: InitOptions): Promise<Runtime> {
+async function load(options: InitOptions, assets: Assets): Promise<Runtime> {
   const wanted = checkInit(options);
   if (!hasSimd()) {
     throw new RuntimeError({
@@ -93,9 +97,9 @@ async function load(options: InitOptions): Promise<Runtime> {
     });
   }
   const [build, buildReason] = await chooseBuild(wanted.build);
-  const [threads, threadsReason] = await chooseThreads(wanted.threads);
+  const [threads, threadsReason] = await chooseThreads(wanted.threads, assets);
   const memory = reserve(threads > 1, wanted.maxPages);
-  const module = await compile(options.wasm ?? binaryUrl(build, threads > 1));
+  const module = await compile(options.wasm ?? (await assets.binary(build, threads > 1)));
   let exports: Record<string, Kernel>;
   try {
     exports = await kernelsOver(module, memory.memory);
@@ -116,7 +120,8 @@ async function load(options: InitOptions): Promise<Runtime> {
     const hint = 'take script and .wasm files from the same build, and reload what a cache may hold';
     throw new RuntimeError({ where: 'init', argument: 'wasm', rule, value: others, hint });
   }
-  const pool = threads > 1 ? await ThreadPool.start(module, memory.memory, threads) : undefined;
+  const script = assets.thread;
+  const pool = threads > 1 && script ? await ThreadPool.start(script, module, memory.memory, threads) : undefined;
   const names = Object.keys(exports);
   const kernels = new Map(names.map((name, index) => [name, { call: exports[name] as Kernel, index }]));
   runtime?.pool?.dispose();
@@ -145,15 +150,20 @@ async function chooseBuild(wanted: Build | 'auto'): Promise<[Build, string]> {
   throw new RuntimeError({ where: 'init', rule: 'this host has no relaxed SIMD', hint: "use build: 'simd' or 'auto'" });
 }
 
-async function chooseThreads(wanted: number | 'auto'): Promise<[number, string]> {
+async function chooseThreads(wanted: number | 'auto', assets: Assets): Promise<[number, string]> {
   if (wanted === 1) return [1, 'one thread as asked'];
-  const refused = hasThreads() ? threadsRefused() : 'this host has no WebAssembly threads';
+  const refused = whyOneThread(assets);
   if (refused !== undefined) return [1, `one thread, because ${refused}`];
   if (wanted !== 'auto') return [wanted, `${wanted} threads as asked`];
   const available = await cores();
   return available === 1
     ? [1, 'one thread, because there is one core']
     : [available, `${available} threads, one per core`];
+}
+
+function whyOneThread(assets: Assets): string | undefined {
+  if (assets.thread === undefined) return 'this build is one file, and threads need a script of their own';
+  return hasThreads() ? threadsRefused() : 'this host has no WebAssembly threads';
 }
 
 /** Reserves addresses, not memory. Hosts that refuse the whole range are asked for less. */
@@ -168,23 +178,13 @@ function reserve(shared: boolean, maxPages: number): { memory: WebAssembly.Memor
   }
 }
 
-/** The literal URLs are what bundlers look for when they copy the binaries. */
-function binaryUrl(build: Build, threads: boolean): URL {
-  if (build === 'relaxed') {
-    return threads
-      ? new URL('./lanewise.relaxed.threads.wasm', import.meta.url)
-      : new URL('./lanewise.relaxed.wasm', import.meta.url);
-  }
-  return threads
-    ? new URL('./lanewise.simd.threads.wasm', import.meta.url)
-    : new URL('./lanewise.simd.wasm', import.meta.url);
-}
-
 async function compile(wasm: URL | string | BufferSource | WebAssembly.Module): Promise<WebAssembly.Module> {
   if (wasm instanceof WebAssembly.Module) return wasm;
   try {
     const isUrl = typeof wasm === 'string' || wasm instanceof URL;
-    return await WebAssembly.compile(isUrl ? await readUrl(new URL(wasm, import.meta.url)) : wasm);
+    return await WebAssembly.compile(
+      isUrl ? await readUrl(new URL(/* webpackIgnore: true */ wasm, import.meta.url)) : wasm,
+    );
   } catch (error) {
     throw new RuntimeError({
       where: 'init',

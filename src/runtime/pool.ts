@@ -41,6 +41,7 @@ export class ThreadPool {
   readonly size: number;
   /** What became of its workers, if anything did. */
   note: string | undefined;
+  readonly #script: URL;
   readonly #module: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory;
   readonly #stored: Float64Array;
@@ -52,17 +53,23 @@ export class ThreadPool {
   #replacements = 0;
   #disposed = false;
 
-  private constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: number) {
+  private constructor(script: URL, module: WebAssembly.Module, memory: WebAssembly.Memory, threads: number) {
     this.size = threads;
+    this.#script = script;
     this.#module = module;
     this.#memory = memory;
     this.#words = this.#clearBoard();
     this.#stored = new Float64Array(memory.buffer, ARGUMENTS_ADDRESS, MAX_ARGUMENTS);
   }
 
-  /** Starts threads - 1 workers and waits until all of them stand at the board. */
-  static async start(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: number): Promise<ThreadPool> {
-    const pool = new ThreadPool(module, memory, threads);
+  /** Starts threads - 1 workers, which run `script`, and waits until all of them stand at the board. */
+  static async start(
+    script: URL,
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    threads: number,
+  ): Promise<ThreadPool> {
+    const pool = new ThreadPool(script, module, memory, threads);
     await pool.#start();
     return pool;
   }
@@ -75,9 +82,8 @@ export class ThreadPool {
   }
 
   async #start(): Promise<void> {
-    const url = new URL('./thread.js', import.meta.url);
     const starting = Array.from({ length: this.size - 1 }, async (_, i) => {
-      const worker = await startWorker(url);
+      const worker = await startWorker(this.#script);
       const message = { module: this.#module, memory: this.#memory, board: BOARDS[this.#board], thread: i + 1 };
       try {
         await new Promise<void>((resolve, reject) => {
@@ -85,26 +91,26 @@ export class ThreadPool {
             if (KERNELS === '' || kernels === KERNELS) resolve();
             else reject(new Error('thread.js is of another build than index.js'));
           });
-          worker.onEnd((reason) => reject(reason));
+          worker.onError(reject);
           worker.post(message);
         });
       } catch (error) {
-        worker.terminate();
+        void worker.terminate();
         throw error;
       }
-      worker.unref();
+      worker.keep(false);
       return worker;
     });
     const started = await Promise.allSettled(starting);
     const workers = started.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []));
     const failed = started.find((s) => s.status === 'rejected');
     if (failed || this.#disposed) {
-      for (const worker of workers) worker.terminate();
+      for (const worker of workers) void worker.terminate();
       if (!failed) return;
       throw new RuntimeError({ where: 'init', rule: `a worker thread did not start: ${String(failed.reason)}` });
     }
     for (const worker of workers) {
-      worker.onEnd(() => {
+      worker.onError(() => {
         if (this.#workers.includes(worker)) this.#replace('a worker thread ended');
       });
     }
@@ -199,7 +205,7 @@ export class ThreadPool {
     Atomics.store(this.#words, CLOSING, 1);
     Atomics.add(this.#words, GENERATION, 1);
     Atomics.notify(this.#words, GENERATION);
-    for (const worker of this.#workers) worker.terminate();
+    for (const worker of this.#workers) void worker.terminate();
   }
 
   dispose(): void {

@@ -141,6 +141,24 @@ export const RESUME_OPTIONS = [
 
 export type ResumeOptions = Pick<SolverOptions, (typeof RESUME_OPTIONS)[number]>;
 
+/** What may change in the course of a run. */
+export interface LiveOptions {
+  /** From the next step on, before the factor of a schedule; decays from there. */
+  learningRate?: number;
+  /** Of the model, if it is a Network. */
+  reg?: number;
+  /** Numbers of the update rule, such as { momentum: 0.95 }. What the rule has gathered stays. */
+  optimConfig?: Readonly<Record<string, number | boolean>>;
+  lrDecay?: number;
+  /** null: no limit. */
+  clipNorm?: number | null;
+  weightDecay?: number;
+  /** null: none. */
+  augment?: SolverOptions['augment'] | null;
+}
+
+const LIVE_OPTIONS = ['learningRate', 'reg', 'optimConfig', 'lrDecay', 'clipNorm', 'weightDecay', 'augment'] as const;
+
 /** Options, checked and completed. */
 export interface Settings
   extends Required<
@@ -205,6 +223,28 @@ export function settle(options: SolverOptions): Settings {
   const faults = { onFault, faultLimit };
   const saving = { checkpointName, autosave };
   return { rule, ...numbers, ...faults, ...saving, verbose, sampling, schedule, augment, clipNorm, random, print };
+}
+
+/** Checks what is to change, and returns what of it belongs to the settings. */
+export function settleLive(where: string, options: LiveOptions, settings: Settings): Partial<Settings> {
+  checkOptions(where, (options ?? null) as LiveOptions, LIVE_OPTIONS);
+  const { learningRate, reg, lrDecay, clipNorm, weightDecay, augment } = options;
+  for (const [name, value] of Object.entries({ learningRate, reg, lrDecay, weightDecay })) {
+    if (value !== undefined) checkNumber(where, name, value, { low: 0 });
+  }
+  if (clipNorm !== undefined && clipNorm !== null) {
+    checkNumber(where, 'clipNorm', clipNorm, { low: 0, openLow: true });
+  } else if (clipNorm === null && settings.onFault === 'clip') {
+    throw new OptionError({ where, rule: "onFault 'clip' needs clipNorm" });
+  }
+  if (weightDecay !== undefined && weightDecay > 0) checkDecay(where, settings.rule);
+  const checked = typeof augment === 'function' ? augment : checkChanges(where, augment ?? {});
+  return {
+    ...(lrDecay === undefined ? {} : { lrDecay }),
+    ...(weightDecay === undefined ? {} : { weightDecay }),
+    ...(clipNorm === undefined ? {} : { clipNorm: clipNorm ?? undefined }),
+    ...(augment === undefined ? {} : { augment: augment === null ? undefined : checked }),
+  };
 }
 
 function checkChanges(where: string, given: unknown): Augmentation {

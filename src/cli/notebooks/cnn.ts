@@ -11,11 +11,17 @@ import type { Book, Notebook } from './book.js';
 import { checkModel, float64, hitRate, labels, randn } from './checks.js';
 import { figures } from './figures.js';
 import { type Image, png } from './images.js';
+import { columnsFor } from './pixels.js';
 import { curves } from './plots.js';
 import { type Data, firstOf } from './updateCells.js';
 
 function filterGrid(W: Tensor): Image {
-  return scope(() => png(visualizeGrid(W.transpose(0, 2, 3, 1), { padding: 1 }), W.shape[2] > 4 ? 6 : 10));
+  return scope(() =>
+    png(
+      visualizeGrid(W.transpose(0, 2, 3, 1), { padding: 1, columns: columnsFor(W.shape[0]) }),
+      W.shape[2] > 4 ? 6 : 10,
+    ),
+  );
 }
 
 async function checkCells(book: Book): Promise<void> {

@@ -1,5 +1,4 @@
 /** The images of a notebook: CIFAR-10 as the course splits it, or drawn ones in the same form. */
-import { basename } from 'node:path';
 import {
   type Cifar10Data,
   type Cifar10DataOptions,
@@ -23,11 +22,13 @@ export interface DataSource {
   load(options: ImageOptions): Promise<Cifar10Data>;
 }
 
-export function cifar(path: string, progress: Progress, signal: AbortSignal): DataSource {
+/** path: also a file that a page was given. */
+export function cifar(path: string | File, progress: Progress, signal: AbortSignal): DataSource {
+  const basename = (of: string) => of.split(/[\\/]/).at(-1) as string;
   const megabytes = (bytes: number) => bytes / 2 ** 20;
   return {
     real: true,
-    text: `CIFAR-10 (${basename(path)})`,
+    text: `CIFAR-10 (${basename(typeof path === 'string' ? path : path.name)})`,
     async load(options) {
       progress.start(0, 'MB');
       const data = await getCifar10Data(path, {

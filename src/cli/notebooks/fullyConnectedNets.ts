@@ -32,6 +32,7 @@ async function overfitCell(book: Book, data: Data): Promise<void> {
     const some = firstOf(data, 50);
     for (const [name, hidden, weightScale, learningRate, expected] of [
       ['three layers', [100, 100], 1e-2, 1e-2, figures.overfit3],
+      ['three layers, small steps', [100, 100], 3e-2, 6e-4, figures.overfit3slow],
       ['five layers', [100, 100, 100, 100], 5e-2, 3e-3, figures.overfit5],
       ['five layers, steep', [100, 100, 100, 100], 3e-2, 0.04, figures.overfit5steep],
     ] as const) {

@@ -9,6 +9,8 @@ export interface Image {
   /** In pixels of a page. */
   width: number;
   height: number;
+  /** Has words on axes, which must not become too small to read. */
+  chart?: true;
 }
 
 /** A picture (H, W, C) with values 0..255; scale: pixels of a page for each of its own. */
@@ -18,7 +20,8 @@ export function png(picture: Tensor, scale = 1): Image {
 }
 
 export function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+  // In pages, where notebooks run too, there is no Buffer.
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 }
 
 export function escapeXml(text: string): string {
@@ -87,7 +90,8 @@ function text(x: number, y: number, words: string, anchor: 'middle' | 'end'): st
   return `<text x="${x}" y="${y}" text-anchor="${anchor}">${escapeXml(words)}</text>`;
 }
 
-function svg(width: number, height: number, content: string): Image {
+/** A vector picture with the page's ink. */
+export function svg(width: number, height: number, content: string): Image {
   const font = 'font-family="Helvetica, Arial, sans-serif" font-size="12" fill="var(--ink, #333)"';
   const box = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
   return {

@@ -2,9 +2,11 @@
 import {
   crossValidateKnn,
   KNearestNeighbor,
+  RandomState,
   scope,
   sub,
   type Tensor,
+  tensor,
   timeFunction,
   visualizeGrid,
   zeros,
@@ -12,7 +14,7 @@ import {
 import { accuracy, type Book, fixed, formatSeconds, type Notebook } from './book.js';
 import { float64, hitRate, numbersOf } from './checks.js';
 import { figures } from './figures.js';
-import { headed, type Image, png } from './images.js';
+import { captioned, headed, type Image, png } from './images.js';
 import { asPictures, samples } from './pixels.js';
 import { type Point, plot } from './plots.js';
 
@@ -58,6 +60,52 @@ function neighbours(XTest: Tensor, XTrain: Tensor, dists: Tensor): Image {
     }
     const names = ['test', ...places[0].map((_, i) => String(i + 1))];
     return headed(visualizeGrid(tiles, { columns, padding: 2, stretch: 'none' }), { scale: 2, columns: names });
+  });
+}
+
+/** Points of three classes in a square, and the class that one or fifteen neighbours give to each place of it. */
+function borders(): Image {
+  return scope(() => {
+    const stream = new RandomState(3);
+    const [side, count] = [160, 30];
+    const centres = [
+      [0.3, 0.35],
+      [0.7, 0.4],
+      [0.5, 0.7],
+    ];
+    const labels = Array.from({ length: 3 * count }, (_, i) => i % 3);
+    const spread = numbersOf(stream.normal(0, 0.13, [3 * count, 2]));
+    const points = labels.map((label, i) => [0, 1].map((axis) => centres[label][axis] + spread[2 * i + axis]));
+    const places = Array.from({ length: side * side }, (_, i) => [
+      ((i % side) + 0.5) / side,
+      (Math.floor(i / side) + 0.5) / side,
+    ]);
+    const knn = new KNearestNeighbor();
+    knn.train(tensor(points, float64), labels);
+    const colours = [
+      [58, 130, 200],
+      [224, 120, 30],
+      [47, 158, 110],
+    ];
+    const tiles = [1, 15].map((k) => {
+      const found = knn.predict(tensor(places, float64), { k });
+      const picture = zeros([side, side, 3], float64);
+      found.data.forEach((label, i) => {
+        picture.data.set(
+          colours[label].map((v) => 255 - 0.45 * (255 - v)),
+          3 * i,
+        );
+      });
+      for (const [i, [x, y]] of points.entries()) {
+        const [column, row] = [x, y].map((v) => Math.floor(v * side));
+        for (const [r, c] of [-1, 0, 1].flatMap((r) => [-1, 0, 1].map((c) => [row + r, column + c]))) {
+          if (r >= 0 && r < side && c >= 0 && c < side) picture.data.set(colours[labels[i]], 3 * (r * side + c));
+        }
+      }
+      return { picture, words: k === 1 ? 'one neighbour' : `${k} neighbours` };
+    });
+    knn.dispose();
+    return captioned(tiles, { scale: 2 });
   });
 }
 
@@ -171,6 +219,11 @@ async function run(book: Book): Promise<void> {
       'test-time',
       'Classifying takes longer the more there is to compare with.',
       plot([panel], { height: 280 }),
+    );
+    cell.picture(
+      'border',
+      'What one and fifteen neighbours say of each place, for points of three classes.',
+      borders(),
     );
     cell.note('One neighbour never errs on its own training set, and its border between classes is not a line.');
   });

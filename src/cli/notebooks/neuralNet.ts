@@ -3,16 +3,19 @@ import {
   ClassifierTrainer,
   type ClassifierTrainerOptions,
   evalNumericalGradient,
+  grid,
   initTwoLayerModel,
   mul,
   NeuralNet,
+  notebookGrids,
   random,
   relError,
   scope,
+  type Tensor,
   type TwoLayerModel,
   twoLayerNet,
 } from '../../index.js';
-import { type Book, fixed, type Notebook } from './book.js';
+import { accuracy, type Book, fixed, type Notebook, show } from './book.js';
 import { checkModel, float64, hitRate, randn, spaced, sumAbsTo } from './checks.js';
 import { arrays, type Expected, figures } from './figures.js';
 import { weightGrid } from './pixels.js';
@@ -105,6 +108,31 @@ async function classCells(book: Book): Promise<void> {
   });
 }
 
+/** Random points of the notebook's grid until one reaches its goal. */
+async function searchCell(book: Book, data: Awaited<ReturnType<Book['data']['load']>>): Promise<void> {
+  await book.cell('A search that ends at one half', (cell) => {
+    const { XTrain, yTrain, XVal, yVal } = data;
+    const points = grid(notebookGrids.monolithic);
+    const order = [...(random.permutation(points.length) as Tensor).data];
+    const rows: string[][] = [];
+    let best = 0;
+    for (const place of order.slice(0, book.size(40, 2))) {
+      const { numIters, reg, batchSize, learningRate } = points[place] as Record<string, number>;
+      const net = new NeuralNet(3072, 50, 10);
+      const steps = { numIters: book.size(numIters, 10), batchSize: book.size(batchSize, 50) };
+      net.train(XTrain, yTrain, XVal, yVal, { ...steps, learningRate, reg });
+      const val = scope(() => hitRate(net.predict(XVal), yVal));
+      net.dispose();
+      rows.push([show(learningRate), show(reg), String(batchSize), String(numIters), accuracy(val)]);
+      best = Math.max(best, val);
+      if (best >= 0.5) break;
+    }
+    cell.table(['rate', 'reg', 'batch', 'steps', 'validation accuracy'], rows);
+    cell.accuracy('best validation accuracy', best);
+    cell.value('trials', `${rows.length} of ${points.length}`);
+  });
+}
+
 async function run(book: Book): Promise<void> {
   await functionCells(book);
   await classCells(book);
@@ -135,6 +163,32 @@ async function run(book: Book): Promise<void> {
       cell.picture('trainer', 'Loss and accuracies.', curves(found));
       cell.picture(
         'trainer-weights',
+        'What the hidden units look for.',
+        weightGrid(found.bestModel.W1.transpose(), 'HWC'),
+      );
+      trainer.dispose();
+    });
+  });
+
+  await book.cell('ClassifierTrainer, for longer', (cell) => {
+    scope(() => {
+      // The notebook's cell is lost but for its rates and epochs, so the width is a guess.
+      const model = initTwoLayerModel(3072, book.size(200, 50), 10);
+      const trainer = new ClassifierTrainer();
+      const rates = { learningRate: 1.5e-4, momentum: 0.9, learningRateDecay: 0.9, reg: 1 };
+      const found = trainer.train(XTrain, yTrain, XVal, yVal, model, twoLayerNet, {
+        ...rates,
+        numEpochs: book.size(28, 1),
+        batchSize: book.size(100, 50),
+        verbose: true,
+        log: cell.log,
+      });
+      cell.figure('best validation accuracy', Math.max(...found.valAccHistory), figures.trainerTuned);
+      const scores = twoLayerNet(XTest, found.bestModel);
+      cell.figure('test accuracy', hitRate(scores.argmax(1), yTest), figures.trainerTunedTest);
+      cell.picture('trainer-longer', 'Loss and accuracies.', curves(found));
+      cell.picture(
+        'trainer-longer-weights',
         'What the hidden units look for.',
         weightGrid(found.bestModel.W1.transpose(), 'HWC'),
       );
@@ -187,10 +241,21 @@ async function run(book: Book): Promise<void> {
 
   await book.cell('First-layer weights, slow and tuned', (cell) => {
     for (const { net, name } of nets) {
-      cell.picture(`weights-${name}`, `${name === 'slow' ? 'Too slow' : 'Tuned'}.`, weightGrid(net.params.W1, 'HWC'));
+      const { width, height, ...picture } = weightGrid(net.params.W1, 'HWC');
+      // Side by side.
+      const size = { width: 0.75 * width, height: 0.75 * height };
+      cell.picture(`weights-${name}`, name === 'slow' ? 'Too slow: blurred means of classes.' : 'Tuned.', {
+        ...picture,
+        ...size,
+      });
       net.dispose();
     }
+    cell.note(
+      'A loss that falls in a straight line and no gap between the accuracies say that the steps are too small, not that ' +
+        'the net is.',
+    );
   });
+  if (book.long || book.quick) await searchCell(book, data);
   for (const t of [XTrain, yTrain, XVal, yVal, XTest, yTest, meanImage]) t.dispose();
 }
 

@@ -25,6 +25,13 @@ export function samples(X: Tensor, y: Tensor, classes: readonly string[], mean?:
   });
 }
 
+/** Columns for so many tiles that leave no gap, where there are such between a square and three times as wide. */
+export function columnsFor(tiles: number): number {
+  const side = Math.ceil(Math.sqrt(tiles));
+  const even = Array.from({ length: 2 * side }, (_, i) => side + i).find((columns) => tiles % columns === 0);
+  return even ?? side;
+}
+
 /** First-layer weights, a tile for each unit; W: (units, D), D in the order of `layout`. */
 export function weightGrid(W: Tensor, layout: 'HWC' | 'CHW', { padding = 3, scale = 2, most = 256 } = {}): Image {
   return scope(() => {
@@ -32,7 +39,7 @@ export function weightGrid(W: Tensor, layout: 'HWC' | 'CHW', { padding = 3, scal
     const rows = W.rows(0, units);
     const tiles =
       layout === 'HWC' ? rows.reshape(units, 32, 32, 3) : rows.reshape(units, 3, 32, 32).transpose(0, 2, 3, 1);
-    return png(visualizeGrid(tiles, { padding }), scale);
+    return png(visualizeGrid(tiles, { padding, columns: columnsFor(units) }), scale);
   });
 }
 

@@ -35,6 +35,8 @@ export interface Axis {
   log?: boolean;
   min?: number;
   max?: number;
+  /** From tick to tick; with `log`, in powers of ten. */
+  interval?: number;
   /** Ticks at whole numbers only. */
   whole?: boolean;
   /** Names instead of numbers: points have x = 0, 1, … */
@@ -80,7 +82,27 @@ function thinned(points: readonly Point[], most = 1200): Point[] {
   return kept;
 }
 
-function axisOption({ label, log, min, max, whole, names }: Axis, gridIndex: number, gap: number) {
+/** Thousands apart, small ones with an exponent. */
+function tick(value: number): string {
+  const size = Math.abs(value);
+  return size > 0 && size < 1e-3 ? Number(value.toPrecision(3)).toExponential() : value.toLocaleString('en');
+}
+
+function power(value: number): string {
+  return value >= 0.01 && value < 1e4 ? String(value) : value.toExponential(0);
+}
+
+/** Powers of ten around all values of an axis, and after how many of them a tick comes. */
+function decades(values: readonly number[]): { min?: number; max?: number; interval?: number } {
+  const exponents = values.filter((v) => v > 0 && Number.isFinite(v)).map(Math.log10);
+  if (exponents.length === 0) return {};
+  const [low, high] = [Math.floor(Math.min(...exponents)), Math.ceil(Math.max(...exponents))];
+  const interval = Math.max(1, Math.ceil((high - low) / 7));
+  const steps = Math.max(1, Math.ceil((high - low) / interval));
+  return { min: 10 ** (high - steps * interval), max: 10 ** high, interval };
+}
+
+function axisOption({ label, log, min, max, interval, whole, names }: Axis, gridIndex: number, gap: number) {
   return {
     gridIndex,
     name: label,
@@ -91,9 +113,7 @@ function axisOption({ label, log, min, max, whole, names }: Axis, gridIndex: num
       color: INK,
       fontSize: 12,
       hideOverlap: true,
-      ...(log
-        ? { formatter: (value: number) => (value >= 0.01 && value < 1e4 ? String(value) : value.toExponential(0)) }
-        : {}),
+      ...(names ? {} : { formatter: log ? power : tick }),
     },
     axisLine: { show: true, onZero: false, lineStyle: { color: INK } },
     axisTick: { lineStyle: { color: INK } },
@@ -102,8 +122,15 @@ function axisOption({ label, log, min, max, whole, names }: Axis, gridIndex: num
       ? { type: 'category' as const, data: [...names] }
       : { type: log ? ('log' as const) : ('value' as const), ...(min === undefined ? { scale: true } : { min }) }),
     ...(max === undefined ? {} : { max }),
+    ...(interval === undefined ? {} : { interval }),
     ...(whole ? { minInterval: 1 } : {}),
   };
+}
+
+/** A logarithmic axis from one power of ten to another. */
+function fitted(axis: Axis, list: readonly Series[], dimension: 0 | 1): Axis {
+  if (!axis.log) return axis;
+  return { ...decades(list.flatMap(({ points }) => points.map((point) => point[dimension]))), ...axis };
 }
 
 /** What a custom series is given of the chart's axes. */
@@ -171,7 +198,7 @@ export function plot(
       {
         data: [...new Set(list.map(({ name }) => name))],
         ...{ left: left + PLOT.left, top: top + 24, width: width - PLOT.left - PLOT.right },
-        ...{ itemWidth: 16, itemHeight: 4, itemGap: 12, icon: 'rect', textStyle: { color: INK, fontSize: 12 } },
+        ...{ itemWidth: 16, itemHeight: 4, itemGap: 18, icon: 'rect', textStyle: { color: INK, fontSize: 12 } },
       },
     ];
   });
@@ -194,13 +221,13 @@ export function plot(
       height: height - PLOT.top - PLOT.bottom,
     })),
     legend: legends,
-    xAxis: panels.map(({ x }, i) => axisOption(x, i, 32)),
-    yAxis: panels.map(({ y }, i) => axisOption(y, i, 52)),
+    xAxis: panels.map(({ x, series: list }, i) => axisOption(fitted(x, list, 0), i, 32)),
+    yAxis: panels.map(({ y, series: list }, i) => axisOption(fitted(y, list, 1), i, 52)),
     series,
   } as echarts.EChartsCoreOption);
   const bytes = chart.renderToSVGString();
   chart.dispose();
-  return { kind: 'svg', bytes, ...total };
+  return { kind: 'svg', bytes, ...total, chart: true };
 }
 
 export interface History {
@@ -215,9 +242,9 @@ export function series(values: readonly number[], steps = values.length - 1): Po
   return values.map((value, i) => [i * apart, value]);
 }
 
-/** Loss beside accuracies, of one run. goal: a dashed line among the accuracies. */
+/** Loss, and accuracies beside it if they were measured more than once, of one run. goal: a dashed line among the accuracies. */
 export function curves({ lossHistory, trainAccHistory, valAccHistory }: History, goal?: number): Image {
-  const last = Math.max(1, valAccHistory.length - 1);
+  const last = valAccHistory.length - 1;
   const dashes: Series = {
     name: 'goal',
     look: 'dashes',
@@ -227,13 +254,15 @@ export function curves({ lossHistory, trainAccHistory, valAccHistory }: History,
       [last, goal ?? 0],
     ],
   };
+  const loss: Panel = {
+    title: 'Loss of each step',
+    x: { label: 'step', min: 0, whole: true },
+    y: { label: 'loss' },
+    series: [{ name: 'loss', points: series(lossHistory), look: lossHistory.length > 200 ? 'dots' : 'line' }],
+  };
+  if (valAccHistory.length < 2) return plot([loss]);
   const panels: Panel[] = [
-    {
-      title: 'Loss of each step',
-      x: { label: 'step', min: 0, whole: true },
-      y: { label: 'loss' },
-      series: [{ name: 'loss', points: series(lossHistory), look: lossHistory.length > 200 ? 'dots' : 'line' }],
-    },
+    loss,
     {
       title: 'Accuracy',
       x: { label: 'check', min: 0, max: last, whole: true },

@@ -42,17 +42,23 @@ h2 { margin: 34px 0 8px; padding-top: 14px; border-top: 1px solid var(--grid); f
 h2 small { float: right; color: var(--soft); font-weight: 400; font-size: 13px; }
 p { margin: 6px 0; max-width: 860px; }
 .soft { color: var(--soft); }
-table { border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-nums; }
-th, td { padding: 3px 16px 3px 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+table { display: block; border-collapse: collapse; margin: 8px 0; overflow-x: auto; font-variant-numeric: tabular-nums; }
+th, td { padding: 3px 16px 3px 0; text-align: left; vertical-align: top; }
 th { color: var(--soft); font-weight: 400; font-size: 13px; border-bottom: 1px solid var(--grid); }
 td.status { white-space: nowrap; padding-right: 0; }
 td.number { white-space: pre-wrap; font-family: Menlo, Consolas, monospace; font-size: 13px; }
+td.short { white-space: nowrap; }
 .ok { color: var(--ok); } .off { color: var(--off); font-weight: 600; }
 .pictures { display: flex; flex-wrap: wrap; gap: 18px; margin: 10px 0; }
 figure { margin: 0; max-width: 100%; overflow-x: auto; }
 figure svg, figure img { display: block; max-width: 100%; height: auto; }
 figure img { image-rendering: pixelated; }
 figcaption { margin-top: 4px; color: var(--soft); font-size: 13px; }
+@media (max-width: 700px) {
+  body { padding: 16px 16px 48px; }
+  h2 small { float: none; margin-left: 8px; }
+  .chart svg { min-width: min(var(--width), 560px); }
+}
 details { margin: 8px 0; } summary { cursor: pointer; color: var(--soft); font-size: 13px; }
 pre { margin: 6px 0; padding: 10px 12px; max-height: 320px; overflow: auto; background: var(--card);
   font: 12px/1.45 Menlo, Consolas, monospace; }
@@ -65,7 +71,8 @@ function figureTable(figures: readonly Figure[]): string {
   const rows = figures.map(({ name, value, expected, status }) => {
     const mark = `<td class="status ${status === 'not comparable' ? 'soft' : status}">${status}</td>`;
     const last = compared ? `<td class="number soft">${escapeXml(expected)}</td>${mark}` : '';
-    return `<tr><td>${escapeXml(name)}</td><td class="number">${escapeXml(value)}</td>${last}</tr>`;
+    const short = value.includes(' ') ? '' : ' short';
+    return `<tr><td>${escapeXml(name)}</td><td class="number${short}">${escapeXml(value)}</td>${last}</tr>`;
   });
   const heads = `<tr><th>figure</th><th>value</th>${compared ? '<th>notebook</th><th></th>' : ''}</tr>`;
   return `<table>${heads}${rows.join('')}</table>`;
@@ -78,12 +85,12 @@ function plainTable({ heads, rows }: Table): string {
 }
 
 function figure({ name, caption, image }: Picture): string {
-  const { kind, bytes, width, height } = image;
+  const { kind, bytes, width, height, chart } = image;
   const shown =
     kind === 'svg'
       ? `<!-- ${name} -->${bytes}`
       : `<img alt="${escapeXml(caption)}" width="${width}" height="${height}" src="data:image/png;base64,${base64(bytes as Uint8Array)}">`;
-  return `<figure id="${name}">${shown}<figcaption>${escapeXml(caption)}</figcaption></figure>`;
+  return `<figure id="${name}"${chart ? ` class="chart" style="--width:${width}px"` : ''}>${shown}<figcaption>${escapeXml(caption)}</figcaption></figure>`;
 }
 
 function section(cell: Cell, number: number): string {

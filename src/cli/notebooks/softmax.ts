@@ -132,6 +132,10 @@ async function run(book: Book): Promise<void> {
 
   const W = scope(() => mul(random.randn(XDev.shape[1], classes.length) as Tensor, 1e-4));
   await book.cell('Loss and gradient, naive and vectorised', (cell) => {
+    cell.note(
+      'With small weights all scores are about 0 and each of the ten classes gets a tenth of the probability, so a first ' +
+        'loss is about -log 0.1. Pixels of some hundred make it somewhat more here.',
+    );
     cell.figure('-log 0.1, for scores that say nothing', fixed(-Math.log(0.1)), figures.sanity);
     scope(() => {
       const [loss, dW] = softmaxLossNaive(W, XDev, yDev, 0);

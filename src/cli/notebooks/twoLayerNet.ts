@@ -1,12 +1,13 @@
 /** The modular two-layer net, from its layers to a search for good numbers. */
 import { random, relError, scope, TwoLayerNet } from '../../index.js';
-import { type Book, type Notebook, show } from './book.js';
+import { accuracy, type Book, type Notebook, show } from './book.js';
 import { checkModel, float64, hitRate, labels, randn, relErrorTo, spaced } from './checks.js';
 import { arrays, figures } from './figures.js';
 import { affineCells, affineReluCell, lossCell, reluCells } from './layerCells.js';
 import { weightGrid } from './pixels.js';
 import { comparison, curves, type History } from './plots.js';
 import { type Search, showSearch } from './softmax.js';
+import { type Data, firstOf } from './updateCells.js';
 
 async function netCell(book: Book): Promise<void> {
   await book.cell('The two-layer net: weights, scores, loss, gradients', (cell) => {
@@ -42,6 +43,42 @@ async function netCell(book: Book): Promise<void> {
   });
 }
 
+/** What widens the gap between training and testing, and what narrows it. */
+async function gapCell(book: Book, data: Data): Promise<void> {
+  await book.cell('The gap between training and testing', async (cell) => {
+    const few = book.size(2000, 100);
+    const many = data.XTrain.shape[0];
+    const rows: string[][] = [];
+    for (const [name, count, hiddenDim, reg] of [
+      [`${few} images`, few, 50, 0],
+      [`all ${many} images`, many, 50, 0],
+      [`${few} images, 10 hidden units`, few, 10, 0],
+      [`${few} images, 500 hidden units`, few, book.size(500, 100), 0],
+      [`${few} images, reg 5`, few, 50, 5],
+    ] as const) {
+      book.reseed();
+      const model = new TwoLayerNet({ hiddenDim, reg });
+      const solver = await book.train(cell, name, model, firstOf(data, count), {
+        optimConfig: { learningRate: 1e-3 },
+        // As many steps for all.
+        numEpochs: Math.max(1, Math.round((book.size(5, 1) * many) / count)),
+        batchSize: book.size(100, 50),
+        numTrainSamples: 1000,
+      });
+      const test = scope(() => hitRate(model.predict(data.XTest), data.yTest));
+      const train = solver.trainAccHistory[solver.trainAccHistory.length - 1];
+      rows.push([name, accuracy(train), accuracy(test), accuracy(train - test)]);
+      solver.dispose();
+      model.dispose();
+    }
+    cell.table(['trained with', 'training accuracy', 'test accuracy', 'gap'], rows);
+    cell.note(
+      'More images and more regularisation narrow the gap, more hidden units do not. No gap at all, with both accuracies ' +
+        'low, says that the net has too little capacity, or that it has hardly learned yet.',
+    );
+  });
+}
+
 async function run(book: Book): Promise<void> {
   await affineCells(book);
   await reluCells(book);
@@ -73,17 +110,31 @@ async function run(book: Book): Promise<void> {
     model.dispose();
   });
 
+  await book.cell('Wider, with smaller steps', async (cell) => {
+    const model = new TwoLayerNet({ hiddenDim: book.size(200, 50) });
+    const solver = await book.train(cell, 'wider net', model, data, {
+      ...{ optimConfig: { learningRate: 6e-4 }, lrDecay: 0.9 },
+      ...{ numEpochs: epochs(10), batchSize: batchSize(200) },
+    });
+    cell.figure('best validation accuracy', solver.bestValAcc, figures.twoLayerSlower);
+    cell.picture('wider', 'Loss and accuracies.', curves(solver, 0.5));
+    solver.dispose();
+    model.dispose();
+  });
+
+  await gapCell(book, data);
+
   await book.cell('What a learning rate does', async (cell) => {
     const runs: Record<string, History> = {};
     for (const learningRate of [1e-5, 1e-4, 1e-3, 1e-2]) {
       const model = new TwoLayerNet({ hiddenDim: 50 });
-      const solver = await book.train(cell, `rate ${learningRate}`, model, data, {
+      const solver = await book.train(cell, `rate ${show(learningRate)}`, model, data, {
         optimConfig: { learningRate },
         numEpochs: epochs(2),
         batchSize: batchSize(200),
       });
       const { lossHistory, trainAccHistory, valAccHistory } = solver;
-      runs[`rate ${learningRate}`] = { lossHistory, trainAccHistory, valAccHistory };
+      runs[`rate ${show(learningRate)}`] = { lossHistory, trainAccHistory, valAccHistory };
       solver.dispose();
       model.dispose();
     }

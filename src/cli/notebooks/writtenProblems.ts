@@ -22,9 +22,10 @@ import {
   type Tensor,
   tensor,
 } from '../../index.js';
-import { type Book, fixed, type Notebook } from './book.js';
+import { type Book, fixed, type Notebook, show } from './book.js';
 import { float64, labels, numbersOf, randn, spaced } from './checks.js';
 import { figures } from './figures.js';
+import { flow } from './graph.js';
 import { type Panel, type Point, plot } from './plots.js';
 
 const sumOfSquares = (t: Tensor) => numbersOf(t).reduce((sum, v) => sum + v * v, 0);
@@ -60,6 +61,14 @@ async function autoencoderCells(book: Book): Promise<void> {
       );
       cell.figure('error of the path through the encoder', relError(asEncoder, encoder), figures.autoencoderPath);
       cell.figure('error of the path through the decoder', relError(asDecoder, decoder), figures.autoencoderPath);
+      const steps = [
+        { words: 'x' },
+        { words: 'W x', shared: true },
+        { words: 'Wᵀ W x', shared: true },
+        { words: 'r', arrow: '- x' },
+        { words: '½ ‖r‖²' },
+      ];
+      cell.picture('graph', 'W acts twice, so two gradients come back to it and add up.', flow(steps, 'W'));
       cell.note('The loss is half the squared length of r = Wᵀ W x - x. Its gradient is (W x) rᵀ + (W r) xᵀ.');
     });
   });
@@ -169,7 +178,7 @@ async function vanishingCell(book: Book): Promise<void> {
         { title: 'Their slopes', x: { label: 'input' }, y: { label: 'slope' }, series: slopes },
         {
           title: 'Gradients in a deep net',
-          x: { label: 'layer', min: 1, whole: true },
+          x: { label: 'layer', min: 1, max: depth + 1, whole: true },
           y: { label: 'length of dW', log: true },
           series: norms,
         },
@@ -205,7 +214,7 @@ async function kinkCell(book: Book): Promise<void> {
       const panel = {
         x: { label: 'margin' },
         y: { label: 'relative error' },
-        series: [1e-5, 5e-5].map((h) => ({ name: `steps of ${h}`, points: points(h) })),
+        series: [1e-5, 5e-5].map((h) => ({ name: `steps of ${show(h)}`, points: points(h) })),
       };
       cell.picture('kink', 'Steps that reach across the kink see a slope that is neither one side’s.', plot([panel]));
       cell.note('The hinge has no derivative at margin 0. With smaller steps fewer points come near it.');

@@ -1,0 +1,90 @@
+// The page: pictures, a net, training, and what it learned. Each step tells the next by the calls below; the settings are in
+// state.js and thereby in the address.
+import { DataStep } from './data.js';
+import { $, count, oncePerFrame, remark } from './dom.js';
+import { startFiles } from './files.js';
+import { showLearned } from './learned.js';
+import { NetworkStep } from './network.js';
+import { showPlots } from './plots.js';
+import { Run } from './run.js';
+import { startSharing } from './share.js';
+import { state } from './state.js';
+import { startTheme } from './theme.js';
+import { TrainingStep } from './training.js';
+
+startTheme();
+startSharing();
+const run = new Run();
+showPlots(run);
+showLearned(run);
+/** The pictures and the net that fit each other; undefined while there are none. */
+let found;
+/** Only what was kept before this visit is resumed, and only once. */
+let first = true;
+/** What the next trainer begins with: the bytes of a file. */
+let opened;
+
+const network = new NetworkStep((net) => {
+  found = net;
+  prepare();
+});
+const data = new DataStep((album) => {
+  network.album = album;
+  if (album === undefined) {
+    found = undefined;
+    run.end();
+  }
+});
+const training = new TrainingStep(run, async () => {
+  await run.forget();
+  if (found !== undefined) await begin();
+});
+
+/** Makes the trainer of the settings; more: bytes that it begins with, see Run.make. */
+async function begin(more = {}) {
+  const { album, model, summary } = found;
+  try {
+    await run.make({ album, model, flops: summary.flops, values: state.values, ...more });
+  } catch (error) {
+    training.complain(error);
+  }
+}
+
+const prepare = oncePerFrame(async () => {
+  // A net that is being looked at comes here again when that is done.
+  if (network.looking) return;
+  if (found === undefined) return run.end();
+  const more = opened;
+  opened = undefined;
+  if (more !== undefined) return begin(more);
+  const kept = first ? await run.recall(state.values).catch(() => undefined) : undefined;
+  first = false;
+  if (kept === undefined) return begin();
+  await begin({ state: kept });
+  // What was kept by an older version, or of other pictures, does not hold up what can be done without it.
+  if (run.trainer === undefined) return begin();
+  if (run.losses.count > 0) remark(`Resumed at step ${count(run.losses.count)}`);
+});
+
+state.on(['rule', 'schedule', 'batch', 'epochs', 'flip', 'crop', 'seed'], prepare);
+startFiles(run, (settings, more) => {
+  opened = more;
+  state.set(settings);
+  prepare();
+});
+
+const wrong = oncePerFrame(() => {
+  if (state.wrong.length > 0)
+    remark(`The address has settings that make no sense: ${state.wrong.join(', ')}`, { bad: true });
+});
+state.addEventListener('change', wrong);
+wrong();
+
+// The address is taken: a link within the page must leave it as it is.
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  $('train').focus();
+});
+// The net can be looked at while its pictures are being made.
+network.album = undefined;
+data.start();
