@@ -87,8 +87,8 @@ const kernels = {
   transform(code, id) {
     if (!id.endsWith('instance.ts')) return null;
     const stamped = code
-      .replace('__KERNEL_STAMP__', JSON.stringify(kernelStamp()))
-      .replace('__KERNEL_EXPORTS__', String(kernelExports()));
+      .replaceAll('__KERNEL_STAMP__', JSON.stringify(kernelStamp()))
+      .replaceAll('__KERNEL_EXPORTS__', String(kernelExports()));
     return { code: stamped, map: null };
   },
 };

@@ -62,6 +62,22 @@ describe('what Python writes', () => {
   });
 
   test.each([
+    ['i1', Int8Array.of(-2, 3)],
+    ['u2', Uint16Array.of(65535, 3)],
+    ['i2', Int16Array.of(-2, 3)],
+    ['u4', Uint32Array.of(2 ** 32 - 1, 3)],
+    ['i4', Int32Array.of(-2, 3)],
+    ['u8', BigUint64Array.of(2n ** 40n, 3n)],
+    ['i8', BigInt64Array.of(-2n, 3n)],
+    ['f4', Float32Array.of(-0.5, 3)],
+    ['f8', Float64Array.of(-0.1, 3)],
+  ])('items of an array of %s', (type, numbers) => {
+    const bytes = new Uint8Array(numbers.buffer);
+    const text = String.fromCharCode(...pickledBytes([2], bytes)).replace('U\x02u1', `U\x02${type}`);
+    expect(pickledItems(parse(`${text}.`))).toEqual(Array.from(numbers as Int8Array, Number));
+  });
+
+  test.each([
     ['N.', null],
     ['I-7\n.', -7],
     ['I01\n.', true],
