@@ -41,6 +41,7 @@ const order = [
   'worker',
   'index',
   'script',
+  'conformance',
   'cli',
 ];
 
