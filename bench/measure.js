@@ -92,6 +92,7 @@ async function repeat(run, times) {
  *   run      does it once; may return a promise
  *   limit    probe of what the machine can do at most in the same terms, or undefined
  *   guards   further probes that must be quiet
+ *   once     it is measured cold: neither warmed up nor repeated in a sample
  */
 export class Task {
   samples = [];
@@ -114,6 +115,10 @@ export class Task {
    */
   async settle({ sampleMs, settleMs }) {
     const firstMs = await this.time(1);
+    if (this.once) {
+      this.warmUp = { firstMs, steadyMs: firstMs, calls: 1, ms: firstMs, settled: false };
+      return;
+    }
     const batches = [];
     let calls = 1;
     let times = 1;

@@ -45,7 +45,7 @@ const flags = {
   spec: { value: 'FILE', text: 'Settings and search as JSON, see README', read: text },
   data: {
     value: 'SOURCE',
-    text: "CIFAR-10 as a folder, .tar.gz or URL, or 'synthetic' (default: what the file says, else synthetic)",
+    text: "CIFAR-10: folder, .tar.gz or URL; or 'synthetic' (default: that of the file, or synthetic)",
     read: text,
   },
   workers: {
