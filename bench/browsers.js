@@ -143,12 +143,15 @@ export async function runInBrowser(name, options, emit, progress = () => {}) {
       // It has ended by itself.
     }
   };
+  const quit = () => process.exit(1);
   process.once('exit', stop);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, quit);
   try {
     await ended;
   } finally {
     clearTimeout(heard);
     process.off('exit', stop);
+    for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, quit);
     const gone = child.exitCode === null ? new Promise((resolve) => child.once('exit', resolve)) : undefined;
     stop();
     await gone;

@@ -164,6 +164,7 @@ function result(group, task, machine) {
       steadyMs: significant(warmUp.steadyMs),
       calls: warmUp.calls,
       settled: warmUp.settled,
+      late: warmUp.late ?? 0,
     },
   };
 }
