@@ -52,7 +52,10 @@ function beginGroup({ group, title }) {
       ? ['build, threads', 'hash', 'verdict']
       : ['item', 'build, threads', 'median', 'share of the limit', '±'];
   const head = element('tr', {}, ...columns.map((text) => element('th', { scope: 'col', textContent: text })));
-  if (group !== 'bits') head.lastChild.className = 'spread';
+  if (group !== 'bits') {
+    head.lastChild.className = 'spread';
+    head.lastChild.previousSibling.className = 'share';
+  }
   body = element('tbody');
   const table = element('table', {}, element('thead', {}, head), body);
   table.setAttribute('aria-labelledby', heading.id);
