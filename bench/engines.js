@@ -28,6 +28,9 @@ class Engine {
     return kind === 'peak' ? this.probes[dtype] : kind === 'copy' ? this.probes.copying(bytes) : undefined;
   }
 
+  /** Multiply-adds and additions in float32, 10^9 a second, that one thread does at most. */
+  peak32 = () => this.probes.float32.best / 1e6;
+
   /** A product that keeps all threads busy for about `ms`. */
   #allThreads(ms) {
     const { lw } = this;

@@ -9,6 +9,12 @@ import { median, quantile } from './statistics.js';
 /** Share of its best speed at which a probe says that the machine is quiet. */
 const QUIET = 0.93;
 
+/** How much slower code of the first tier is at least. */
+const TIER = 1.4;
+
+/** What takes longer than this is sampled three times only. */
+const LONG_MS = 600;
+
 const now = () => performance.now();
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -92,6 +98,7 @@ async function repeat(run, times) {
  *   run      does it once; may return a promise
  *   limit    probe of what the machine can do at most in the same terms, or undefined
  *   guards   further probes that must be quiet
+ *   once     it is measured cold: neither warmed up nor repeated in a sample
  */
 export class Task {
   samples = [];
@@ -114,6 +121,10 @@ export class Task {
    */
   async settle({ sampleMs, settleMs }) {
     const firstMs = await this.time(1);
+    if (this.once) {
+      this.warmUp = { firstMs, steadyMs: firstMs, calls: 1, ms: firstMs, settled: false };
+      return;
+    }
     const batches = [];
     let calls = 1;
     let times = 1;
@@ -127,15 +138,16 @@ export class Task {
       if (ms < sampleMs / 4) times *= 2;
       const recent = batches.slice(-3);
       const earlier = batches.slice(0, -3);
-      settled = earlier.length >= 3 && total > settleMs / 10 && Math.min(...recent) > 0.98 * Math.min(...earlier);
+      settled = earlier.length >= 3 && total > settleMs / 4 && Math.min(...recent) > 0.98 * Math.min(...earlier);
     }
     const steady = Math.min(firstMs, ...batches);
     this.times = Math.max(1, Math.round(sampleMs / Math.max(steady, 1e-6)));
     this.warmUp = { firstMs, steadyMs: steady, calls, ms: total, settled };
   }
 
-  /** One sample, once the machine is quiet or patience is used up. */
+  /** One sample, once the machine is quiet or patience is used up; of what takes long, three are enough. */
   async sample(round, patience) {
+    if (this.warmUp.steadyMs > LONG_MS && this.samples.length >= 3) return;
     let before = this.#look();
     while (!before.quiet && patience.left > 0) {
       await patience.wait();
@@ -153,6 +165,20 @@ export class Task {
     let quiet = true;
     for (const guard of this.guards) if (guard.rate() < QUIET * guard.best) quiet = false;
     return { quiet, limit };
+  }
+
+  /**
+   * Better code can come late where the cores that compile it are busy: if all samples up to one are slower by far than what
+   * followed, they were of the first code and are dropped.
+   */
+  forgetSlowStart() {
+    const times = this.samples.map(({ ms }) => ms);
+    for (let first = times.length - 3; first > 0; first--) {
+      if (Math.min(...times.slice(0, first)) < TIER * median(times.slice(first))) continue;
+      this.samples.splice(0, first);
+      this.warmUp.late = (this.warmUp.late ?? 0) + first;
+      return;
+    }
   }
 
   get quiet() {
@@ -180,6 +206,7 @@ export async function measure(tasks, { rounds, sampleMs, settleMs, patience, onR
     onRound(round);
     // To and fro, so that no task always runs in the wake of the same other.
     for (const task of round % 2 === 0 ? tasks : [...tasks].reverse()) await task.sample(round, patience);
+    for (const task of tasks) if (!task.once) task.forgetSlowStart();
   }
 }
 

@@ -90,6 +90,12 @@ export class Report {
     } else if (type === 'group') {
       this.#print(`\n${record.group}: ${record.title}`);
       this.#print(line('', this.#columns));
+    } else if (type === 'bits') {
+      const { hash, known, fused } = record;
+      const verdict = hash === known ? 'the known one' : `NOT THE KNOWN ${known}`;
+      this.#print(
+        `${record.build} ${record.threads}: ${hash}, ${verdict} where multiply-add is ${fused ? '' : 'not '}fused`,
+      );
     } else if (type === 'noise' && record.samples > 0) {
       const share = ((100 * record.disturbed) / record.samples).toFixed(0);
       const slower = `slower by ${record.slowdown.toFixed(2)} in the median`;

@@ -1,7 +1,12 @@
-/** `lanewise doctor`: what this machine and runtime offer, what lanewise makes of it, and how fast that is. */
+/**
+ * `lanewise doctor`: what this machine and runtime offer, what lanewise makes of it, how fast that is, and whether training
+ * gives the bits that it gives elsewhere.
+ */
 import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
+import { type Conformance, conformance } from '../conformance.js';
+import * as lanewise from '../index.js';
 import { type Info, info, init, matmul, RandomState, type Support, scope, support } from '../index.js';
-import { auto, type Command, choice, number } from './flags.js';
+import { auto, buildFlags, type Command, number, wantedBuild } from './flags.js';
 
 const flags = {
   json: { text: 'Print one JSON document instead' },
@@ -10,7 +15,7 @@ const flags = {
     text: 'Threads to measure with (default: one per core)',
     read: auto(number({ low: 1, high: 256, integer: true })),
   },
-  build: { value: 'NAME', text: 'auto, simd or relaxed (default: auto)', read: choice('auto', 'simd', 'relaxed') },
+  ...buildFlags(),
 } as const;
 
 /** Matrices of the measurement are SIZE x SIZE: large enough for the peak, and one product is a hundredth of a second. */
@@ -55,12 +60,19 @@ interface Report {
   features: Support;
   runtime: Info;
   matmul: { size: number; rates: Rate[] };
+  conformance: Conformance;
 }
 
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 const plural = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
-function table({ platform, cpu, cores, memory, features, runtime, matmul }: Report): string {
+/** What a hash tells. */
+function verdict({ hash, known, fused }: Conformance): string {
+  const others = `where multiply-add is ${fused ? 'fused' : 'not fused'}`;
+  return hash === known ? `${hash}, the known ones ${others}` : `${hash}, NOT THE KNOWN ${known} ${others}`;
+}
+
+function table({ platform, cpu, cores, memory, features, runtime, matmul, conformance }: Report): string {
   const yes = (value: boolean) => (value ? 'yes' : 'no');
   const counts = [...new Set(matmul.rates.map(({ threads }) => threads))];
   const rates = (['float32', 'float64'] as const).map((dtype): [string, string] => {
@@ -83,6 +95,8 @@ function table({ platform, cpu, cores, memory, features, runtime, matmul }: Repo
     ['speed', `product of two matrices, ${matmul.size} x ${matmul.size}`],
     ['', ' '.repeat(9) + counts.map((n) => plural(n, 'thread').padStart(12)).join('')],
     ...rates,
+    ['bits', verdict(conformance)],
+    ['', `(a net of every kind of layer, 200 steps in ${(conformance.milliseconds / 1000).toFixed(1)} s)`],
   ];
   return lines.map(([left, right]) => `${left.padEnd(10)}${right}\n`).join('');
 }
@@ -94,11 +108,13 @@ export const doctor: Command<typeof flags> = {
   examples: [
     ['doctor', 'features, build, threads, speed'],
     ['doctor --json', 'the same for programs'],
-    ['doctor --build simd --threads 1', 'measure another build'],
+    ['doctor --reproducible --threads 1', 'measure the build whose bits are the same everywhere'],
   ],
-  async run({ json, threads = 'auto', build = 'auto' }) {
+  async run({ json, threads = 'auto', ...values }) {
+    const build = wantedBuild(values) ?? 'auto';
     const features = await support();
     const chosen = await init({ threads, build });
+    const conformant = await conformance(lanewise);
     const several = chosen.threads > 1 ? [measure('float32'), measure('float64')] : [];
     if (several.length > 0) await init({ threads: 1, build });
     const rates = [measure('float32'), measure('float64'), ...several];
@@ -110,8 +126,9 @@ export const doctor: Command<typeof flags> = {
       features,
       runtime: chosen,
       matmul: { size: SIZE, rates },
+      conformance: conformant,
     };
     process.stdout.write(json ? `${JSON.stringify({ command: 'doctor', ...report }, null, 2)}\n` : table(report));
-    return 0;
+    return conformant.hash === conformant.known ? 0 : 1;
   },
 };

@@ -1,6 +1,6 @@
 /** Commands and their flags: what is declared here is what cac parses, what --help shows and what is accepted. */
 import { type CAC, cac } from 'cac';
-import { nearest } from '../index.js';
+import { type Build, nearest } from '../index.js';
 
 /** The command line itself is at fault: exit code 2. */
 export class UsageError extends Error {
@@ -105,6 +105,27 @@ export function integers(typed: string): number[] {
 export function text(typed: string): string {
   if (typed !== '') return typed;
   throw new RuleError('a name');
+}
+
+/** --build and --reproducible, for every command that computes. */
+export const buildFlags = (group?: string) =>
+  ({
+    build: {
+      value: 'NAME',
+      ...(group && { group }),
+      text: 'auto, simd (same bits everywhere) or relaxed (faster) (default: auto)',
+      read: choice('auto', 'simd', 'relaxed'),
+    },
+    reproducible: { ...(group && { group }), text: 'The same bits on every machine and runtime: --build simd' },
+  }) as const satisfies Flags;
+
+/** The build that they ask for; undefined: they say nothing. */
+export function wantedBuild({ build, reproducible }: { build: 'auto' | Build | undefined; reproducible: boolean }) {
+  if (!reproducible) return build;
+  if (build === 'relaxed') {
+    throw new UsageError('--reproducible excludes --build relaxed, whose bits depend on how the processor rounds');
+  }
+  return 'simd';
 }
 
 /** numTrain -> num-train */

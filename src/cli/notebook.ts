@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { info, init } from '../index.js';
-import { auto, type Command, choice, number, text, UsageError } from './flags.js';
+import { auto, buildFlags, type Command, number, text, UsageError, wantedBuild } from './flags.js';
 import { Interrupt } from './interrupt.js';
 import { notebookNames } from './notebooks/names.js';
 import { invocation, Progress, quoted, seconds as shortSeconds } from './terminal.js';
@@ -24,7 +24,7 @@ const flags = {
     text: 'Threads (default: one per core)',
     read: auto(number({ low: 1, high: 256, integer: true })),
   },
-  build: { value: 'NAME', text: 'auto, simd or relaxed (default: auto)', read: choice('auto', 'simd', 'relaxed') },
+  ...buildFlags(),
   seed: {
     value: 'N',
     text: 'Seed of what the notebooks do not seed (default: 0)',
@@ -43,14 +43,14 @@ export const notebook: Command<typeof flags> = {
     ['notebook cnn-layers', 'checks of layers, which need no data'],
     ['notebook softmax --quick', 'a run of seconds on drawn images'],
   ],
-  async run({ data: path, out, quick, long, threads = 'auto', build = 'auto', seed = 0, quiet }, name) {
+  async run({ data: path, out, quick, long, threads = 'auto', seed = 0, quiet, ...values }, name) {
     if (path !== undefined && !/^https?:\/\//.test(path) && !existsSync(path)) {
       throw new UsageError(`--data must be a folder, file or URL that exists, got '${path}'`);
     }
     const folder = out ?? join('lanewise-out', `notebook-${name}`);
     const { notebooks, Book, cifar, drawn, cellText, count, html } = await import('./notebooks/index.js');
     const chosen = notebooks.find((each) => each.name === name) as (typeof notebooks)[number];
-    await init({ threads, build });
+    await init({ threads, build: wantedBuild(values) ?? 'auto' });
     mkdirSync(folder, { recursive: true });
     const progress = new Progress({ quiet });
     const interrupt = new Interrupt(() => progress.notice('Stopping after this step; Ctrl-C again to exit at once.'));

@@ -4,6 +4,7 @@ import { type ConvNetSpec, DataError } from '../index.js';
 import { SYNTHETIC, TRAINING_IMAGES } from './dataset.js';
 import {
   auto,
+  buildFlags,
   choice,
   type Flags,
   flagName,
@@ -244,12 +245,7 @@ export const flags = {
     text: 'Computing threads (default: auto, one per core)',
     read: auto(number({ low: 1, high: 256, integer: true })),
   },
-  build: {
-    value: 'NAME',
-    group: ENGINE,
-    text: 'auto, simd (same bits everywhere) or relaxed (faster) (default: auto)',
-    read: choice('auto', 'simd', 'relaxed'),
-  },
+  ...buildFlags(ENGINE),
   out: {
     value: 'DIR',
     group: OUTPUT,

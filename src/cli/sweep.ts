@@ -17,7 +17,7 @@ import {
 } from '../index.js';
 import { writeFile } from './checkpoint.js';
 import { SYNTHETIC } from './dataset.js';
-import { type Command, choice, type Flags, number, text, UsageError, type Values } from './flags.js';
+import { buildFlags, type Command, type Flags, number, text, UsageError, type Values, wantedBuild } from './flags.js';
 import { Interrupt } from './interrupt.js';
 import { type Entry, type Header, Ledger } from './ledger.js';
 import { makeModel } from './makeModel.js';
@@ -45,7 +45,7 @@ const flags = {
   spec: { value: 'FILE', text: 'Settings and search as JSON, see README', read: text },
   data: {
     value: 'SOURCE',
-    text: "CIFAR-10 as a folder, .tar.gz or URL, or 'synthetic' (default: what the file says, else synthetic)",
+    text: "CIFAR-10: folder, .tar.gz or URL; or 'synthetic' (default: that of the file, or synthetic)",
     read: text,
   },
   workers: {
@@ -53,11 +53,7 @@ const flags = {
     text: 'Trials at a time, each on one thread (default: one per core)',
     read: number({ low: 1, high: 256, integer: true }),
   },
-  build: {
-    value: 'NAME',
-    text: 'auto, simd (same bits everywhere) or relaxed (faster) (default: auto)',
-    read: choice('auto', 'simd', 'relaxed'),
-  },
+  ...buildFlags(),
   out: { value: 'DIR', text: `Where ledger, results and picture go (default: ./${OUT})`, read: text },
   resume: { text: 'Go on with the sweep in --out; --spec is not needed' },
   pictures: { negated: true, text: 'Draw no picture' },
@@ -386,7 +382,8 @@ function open(values: SweepValues): { spec: SweepSpec; ledger: Ledger; out: stri
     if (spec && header && header.hash !== hashOf(spec)) {
       throw new UsageError(`--out ${out} holds a sweep with another --spec; choose another folder, or remove it`);
     }
-    if (header && values.build !== undefined && values.build !== 'auto' && values.build !== header.build) {
+    const build = wantedBuild(values);
+    if (header && build !== undefined && build !== 'auto' && build !== header.build) {
       throw new UsageError(`--build must be ${header.build}, with which the sweep in ${out} began`);
     }
     if (spec) return { spec, ledger, out, source };
@@ -446,7 +443,7 @@ export const sweep: Command<typeof flags> = {
   async run(values) {
     const { json, quiet, pictures } = values;
     // Settings are drawn by kernels. The first build that is started decides what Node 20 has.
-    const asked = await init({ threads: 1, build: values.build ?? 'auto' });
+    const asked = await init({ threads: 1, build: wantedBuild(values) ?? 'auto' });
     const { spec, ledger, out, source } = open(values);
     const progress = new Progress({ quiet });
     const again = () => {

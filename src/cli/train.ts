@@ -20,7 +20,7 @@ import {
 import { contextOf, isFolder, readRun, type SavedRun, writeFile } from './checkpoint.js';
 import { type DataSet, IMAGE_SHAPE, load, SYNTHETIC } from './dataset.js';
 import { filterRows } from './filters.js';
-import { type Command, flagName, UsageError } from './flags.js';
+import { type Command, flagName, UsageError, wantedBuild } from './flags.js';
 import { Interrupt } from './interrupt.js';
 import { makeModel } from './makeModel.js';
 import { type ModelKind, models } from './models.js';
@@ -91,7 +91,7 @@ async function prepare(values: TrainValues, progress: Progress, signal: AbortSig
   }
   const { build, threads, reason } = await init({
     threads: values.threads ?? 'auto',
-    build: values.build ?? (await buildOf(saved)),
+    build: wantedBuild(values) ?? (await buildOf(saved)),
   });
   if (saved && saved.build !== build) {
     progress.notice(
@@ -339,6 +339,7 @@ function stopped({ progress, accuracy, files }: Report, values: TrainValues): st
   const same = own.flatMap((name) => {
     return values[name] === undefined ? [] : [flagName(name), quoted(String(values[name]))];
   });
+  if (values.reproducible) same.push('--reproducible');
   const again = ['train --resume', quoted(values.save ?? outOf(values)), ...same].join(' ');
   const { epoch, epochs, step, steps } = progress;
   const best =

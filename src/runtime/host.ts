@@ -96,13 +96,15 @@ export interface HostWorker {
   keep(alive: boolean): void;
 }
 
-/** A module worker: a Web Worker where there is one, a worker_thread in Node. classic: a script that is no module. */
+/**
+ * A module worker: a Web Worker in browsers, else a worker_thread, although Bun and Deno have both: Deno does not end while
+ * one of its Web Workers lives. classic: a script that is no module.
+ */
 export async function startWorker(url: URL, name = 'lanewise', classic = false): Promise<HostWorker> {
-  if (typeof Worker !== 'undefined') {
+  if (isBrowser()) {
     const worker = new Worker(url, { type: classic ? 'classic' : 'module', name });
-    const { ref, unref } = worker as { ref?: () => void; unref?: () => void };
     return {
-      keep: (alive) => (alive ? ref : unref)?.call(worker),
+      keep: () => {},
       post: (message, transfer = []) => worker.postMessage(message, transfer),
       terminate: async () => worker.terminate(),
       onMessage: (listener) => worker.addEventListener('message', (event) => listener(event.data)),

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { KNOWN } from '../../src/conformance.js';
 import { inFolder, run, tiny } from './run.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -17,7 +18,8 @@ describe('help', () => {
 
   test.each([
     ['train', ['--data', '--model', '--hidden', '--update-rule', '--no-pictures', '--resume', '--json', '--debug']],
-    ['doctor', ['--json', '--threads', '--build']],
+    ['doctor', ['--json', '--threads', '--build', '--reproducible']],
+    ['sweep', ['--spec', '--build', '--reproducible']],
   ])('%s --help lists its options, with examples', async (name, flags) => {
     const { code, stdout } = await run([name, '--help'], { cwd: '.' });
     expect(code).toBe(0);
@@ -55,6 +57,7 @@ describe('a wrong command line', () => {
     [['train', '--lerning-rate', '1'], 'unknown option --lerning-rate; did you mean --learning-rate?'],
     [['train', '--nopictures'], 'unknown option --nopictures; did you mean --no-pictures?'],
     [['train', '-x'], 'unknown option -x'],
+    [['train', '--reproducible', '--build', 'relaxed'], '--reproducible excludes --build relaxed'],
     [['train', 'extra'], "unexpected argument 'extra'"],
     [['train', '--epochs'], '--epochs needs a value: --epochs N'],
     [['train', '--epochs', '--json'], '--epochs needs a value: --epochs N'],
@@ -151,21 +154,23 @@ describe('a failure', () => {
 });
 
 describe('doctor', () => {
-  test('shows machine, features, build, threads, the reason, memory and speed', async () => {
+  test('shows machine, features, build, threads, the reason, memory, speed and equal bits', async () => {
     const { code, stdout, stderr } = await run(['doctor'], { cwd: '.' });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    for (const name of ['runtime', 'machine', 'features', 'build', 'threads', 'why', 'memory', 'speed']) {
+    for (const name of ['runtime', 'machine', 'features', 'build', 'threads', 'why', 'memory', 'speed', 'bits']) {
       expect(stdout).toMatch(new RegExp(`^${name} +\\S`, 'm'));
     }
     expect(stdout).toContain(`node ${process.versions.node}`);
     expect(stdout).toMatch(/^ +float32( +[\d.]+)+ {2}GFLOP\/s$/m);
     expect(stdout).toMatch(/^ +float64( +[\d.]+)+ {2}GFLOP\/s$/m);
+    expect(stdout).toMatch(/^bits +[0-9a-f]{16}, the known ones /m);
   });
 
   test('--json prints the same as one document', async () => {
-    const { code, stdout } = await run(['doctor', '--json', '--threads', '2', '--build', 'simd'], { cwd: '.' });
+    const { code, stdout } = await run(['doctor', '--json', '--threads', '2', '--reproducible'], { cwd: '.' });
     expect(code).toBe(0);
-    const { features, runtime, matmul } = JSON.parse(stdout);
+    const { features, runtime, matmul, conformance } = JSON.parse(stdout);
+    expect(conformance).toMatchObject({ hash: KNOWN.rounded, known: KNOWN.rounded, fused: false });
     expect(features.simd).toBe(true);
     expect(runtime).toMatchObject({ build: 'simd', fused: false, threads: 2 });
     const rates = matmul.rates as { dtype: string; threads: number; gflops: number }[];
