@@ -150,6 +150,7 @@ export function chart(records) {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img" aria-label="Shares of the peak by runtime">`,
     '<style>text{font:11px system-ui,sans-serif;fill:#222}.t{font-weight:600}.h{font-size:15px;font-weight:600}.l{stroke:#888;stroke-dasharray:3 3}.e{stroke:#222;stroke-width:1.5}',
     '@media(prefers-color-scheme:dark){text{fill:#ddd}.e{stroke:#fff}rect.b{fill:#111}}</style>',
+    '<title>Shares of the peak by runtime and workload</title>',
     `<rect class="b" width="${w}" height="${h}" fill="#fff"/>`,
     `<text x="8" y="20" class="h">What each runtime makes of its own peak</text><text x="8" y="38">${inXml(about)}</text>`,
     ...body,
