@@ -220,7 +220,7 @@ test('scripts of workers are too large to be made data: URLs, from which strict 
 
 test('one file is one file: no other is asked for', () => {
   for (const path of ['dist/inline.js', 'dist/lanewise.min.js']) {
-    expect(read(path).toString()).not.toMatch(/\.wasm['"`]|thread\.js|readers\.js/);
+    expect(read(path).toString()).not.toMatch(/\.wasm['"`]|\.\/(thread|readers)\.js/);
   }
 });
 

@@ -235,7 +235,7 @@ export const flags = {
   resume: {
     value: 'PATH',
     group: TRAINING,
-    text: 'Go on from a checkpoint, or the newest of a folder: with the rest of its epochs, or as many again',
+    text: 'Go on from a checkpoint, or the newest of a folder, for the rest of its epochs',
     read: text,
   },
   flipEvaluation: { group: TRAINING, text: 'Measure the test accuracy with mirror images, too' },
@@ -256,7 +256,7 @@ export const flags = {
   saveEvery: {
     value: 'TIME',
     group: OUTPUT,
-    text: "Write checkpoints to --out every so many steps (500), minutes (10m) or each epoch ('epoch'); 'none' (default: 5m)",
+    text: "Checkpoints into --out: every so many steps (500), minutes (10m), 'epoch' or 'none' (default: 5m)",
     read: readInterval,
   },
   pictures: { negated: true, group: OUTPUT, text: 'Draw no pictures' },
