@@ -256,7 +256,7 @@ export const flags = {
   saveEvery: {
     value: 'TIME',
     group: OUTPUT,
-    text: "Checkpoints into --out: every so many steps (500), minutes (10m), 'epoch' or 'none' (default: 5m)",
+    text: 'Checkpoints into --out every 500 (steps), 10m, epoch, or none (default: 5m)',
     read: readInterval,
   },
   pictures: { negated: true, group: OUTPUT, text: 'Draw no pictures' },
