@@ -148,7 +148,9 @@ describe('a failure', () => {
       const wild = ['--update-rule', 'sgd', '--learning-rate', '1e9', '--no-pictures'];
       const { code, stdout, stderr } = await run(['train', ...tiny, ...wild], { cwd });
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-      expect(stderr).toMatch(/\nlanewise: Solver: the loss(, .*,)? must be finite, got \S+ at iteration \d+ \/ 20; .*\n$/);
+      expect(stderr).toMatch(
+        /\nlanewise: Solver: the loss(, .*,)? must be finite, got \S+ at iteration \d+ \/ 20; .*\n$/,
+      );
     });
   });
 });
