@@ -485,7 +485,10 @@ describe.runIf(findChromium() !== undefined)('the page in Chromium', () => {
       const { usedSize } = await session.send('Runtime.getHeapUsage');
       return usedSize / 2 ** 20;
     };
-    const kernels = async () => /; (.* taken)\./.exec(await long.text('#engine'))?.[1];
+    const kernels = async () => {
+      const [, inUse, taken] = /; ([\d.]+) MB in use of ([\d.]+) MB taken\./.exec(await long.text('#engine')) ?? [];
+      return { inUse: Number(inUse), taken: Number(taken) };
+    };
     await long.open('classes=2&images=100&net=linear&batch=10&epochs=1000&threads=1');
     await long.train();
     await long.until('step', 'at least', 1000);
@@ -498,9 +501,12 @@ describe.runIf(findChromium() !== undefined)('the page in Chromium', () => {
     await page.waitForTimeout(300);
     const after = { heap: await heap(), kernels: await kernels(), step: await long.figure('step') };
     console.log(
-      `heap ${before.heap.toFixed(2)} -> ${after.heap.toFixed(2)} MB over ${after.step - before.step} steps; kernels ${before.kernels}`,
+      `heap ${before.heap.toFixed(2)} -> ${after.heap.toFixed(2)} MB over ${after.step - before.step} steps; ` +
+        `kernels ${before.kernels.inUse} -> ${after.kernels.inUse} of ${after.kernels.taken} MB`,
     );
-    expect(after.kernels).toBe(before.kernels);
+    expect(after.kernels.taken).toBe(before.kernels.taken);
+    // What a pause puts aside, a copy of the 6,146 weights, may or may not be there yet: less than 7 bytes a step.
+    expect(Math.abs(after.kernels.inUse - before.kernels.inUse)).toBeLessThan(0.035);
     expect(after.heap - before.heap).toBeLessThan(1);
     await long.end();
   });
