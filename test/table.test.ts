@@ -187,7 +187,8 @@ function evaluate(row: LayerRow, point: Point, dtype: 'float32' | 'float64'): Ou
 
 const nameOf = (sizes: Sizes) => JSON.stringify(sizes).replaceAll('"', '');
 
-beforeAll(() => lw.init({ build: inject('build'), threads: inject('threads'), maxMemory: 2 ** 22 }));
+// Room for the kernels' scratch, which grows from size to size, and soon filled.
+beforeAll(() => lw.init({ build: inject('build'), threads: inject('threads'), maxMemory: 2 ** 23 }));
 
 describe.each(Object.entries(layerTable))('%s', (_name, row) => {
   const names = Object.keys(row.inputs);

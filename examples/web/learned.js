@@ -51,14 +51,15 @@ export function showLearned(run) {
         for (const view of due) {
           const step = run.losses.count;
           const of = generation;
+          let done = true;
           try {
-            await view.update(trainer, album, { training: run.running });
+            done = (await view.update(trainer, album, { training: run.running })) !== false;
           } catch (error) {
             // The answer of a trainer that is gone.
             if (trainer !== run.trainer) break;
             run.dispatchEvent(new CustomEvent('trouble', { detail: error }));
           }
-          if (of === generation) shown.set(view, { trainer, step });
+          if (done && of === generation) shown.set(view, { trainer, step });
         }
         const took = performance.now() - began;
         await new Promise((resolve) => setTimeout(resolve, run.running ? Math.max(REST, REST_FACTOR * took) : 60));

@@ -23,9 +23,10 @@ export class TestsView {
     this.#choose = choose;
   }
 
+  /** Resolves to whether it shows what is there now: while training goes on, it may put that off. */
   async update(trainer, album, { training }) {
     const began = performance.now();
-    if (training && trainer === this.#trainer && began < this.#next) return;
+    if (training && trainer === this.#trainer && began < this.#next) return false;
     const found = await trainer.evaluate('test');
     this.#next = performance.now() + Math.max(EVERY, 10 * (performance.now() - began));
     if (trainer !== this.#trainer) this.#begin(album);
@@ -43,6 +44,7 @@ export class TestsView {
       this.#list($(id), indices, album, found);
     }
     this.#matrix(album, found.confusion.data);
+    return true;
   }
 
   #begin({ classes }) {
