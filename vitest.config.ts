@@ -1,5 +1,6 @@
 // Test projects: the same suites in Node and in Chromium, each with both builds and with one and two threads.
 //   test/**/*.test.ts         in all eight, against dist/ (what users get), after test/setup.ts has started the engine
+//   test/**/*.threads.test.ts in those with two threads
 //   test/**/*.node.test.ts    once, in Node: what is about Node, files or the package, or does not depend on the engine
 // One project: npx vitest run --project 'node simd 1'
 import { fileURLToPath } from 'node:url';
@@ -10,6 +11,8 @@ import { findChromium } from './test/browsers.js';
 const built = (name: string) => fileURLToPath(new URL(`./dist/${name}.js`, import.meta.url));
 const engines = (['simd', 'relaxed'] as const).flatMap((build) => [1, 2].map((threads) => ({ build, threads })));
 const onceOnly = 'test/**/*.node.test.ts';
+/** Files that are not for a project with so many threads. */
+const excluded = (threads: number) => (threads > 1 ? [onceOnly] : [onceOnly, 'test/**/*.threads.test.ts']);
 
 const common = {
   include: ['test/**/*.test.ts'],
@@ -41,7 +44,7 @@ function announceMissingBrowser(): void {
 
 const nodeProjects: TestProjectConfiguration[] = engines.map(({ build, threads }) => ({
   extends: true,
-  test: { ...common, name: `node ${build} ${threads}`, exclude: [onceOnly], provide: { build, threads } },
+  test: { ...common, name: `node ${build} ${threads}`, exclude: excluded(threads), provide: { build, threads } },
 }));
 
 const onceProject: TestProjectConfiguration = {
@@ -82,6 +85,7 @@ function browserProject(executablePath: string): TestProjectConfiguration {
           browser: 'chromium' as const,
           name: `chromium ${build} ${threads}`,
           provide: { build, threads },
+          exclude: excluded(threads),
         })),
       },
     },

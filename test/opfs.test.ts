@@ -4,6 +4,8 @@ import { afterEach, expect, inject, test } from 'vitest';
 import { bits } from './support.js';
 
 const inPage = typeof document !== 'undefined';
+/** What only pages can do. */
+const inPages = inPage ? test : () => {};
 const folder = `lanewise-test/${inject('build')}-${inject('threads')}`;
 
 interface Folder {
@@ -30,7 +32,7 @@ function make() {
 }
 const common = { updateRule: 'adam', batchSize: 5, numEpochs: 3, verbose: false } as const;
 
-test.runIf(inPage)('a run goes on from what it left, with the same bits', async () => {
+inPages('a run goes on from what it left, with the same bits', async () => {
   const whole = make();
   await new lw.Solver(whole.model, whole.data, { ...common, random: whole.random }).train();
   const first = make();
@@ -50,7 +52,7 @@ test.runIf(inPage)('a run goes on from what it left, with the same bits', async 
   for (const [name, t] of Object.entries(whole.model.state())) expect(bits(again.model.state()[name])).toEqual(bits(t));
 });
 
-test.runIf(inPage)('what a cut off writing leaves counts as nothing; what is damaged is passed over', async () => {
+inPages('what a cut off writing leaves counts as nothing; what is damaged is passed over', async () => {
   const { model, data } = make();
   const solver = new lw.Solver(model, data, { ...common, checkpoint: { store: folder } });
   expect(await solver.writeCheckpoint()).toBe(file(1));
@@ -70,7 +72,7 @@ test.runIf(inPage)('what a cut off writing leaves counts as nothing; what is dam
   expect(await store.read(file(3))).toBeUndefined();
 });
 
-test.runIf(inPage)('a worker that is ended while it writes leaves whole files', async () => {
+inPages('a worker that is ended while it writes leaves whole files', async () => {
   const url = new URL('./fixtures/opfsWriter.js', import.meta.url);
   url.search = String(new URLSearchParams({ script: `${location.origin}/dist/index.js`, folder }));
   let newest = 0;
