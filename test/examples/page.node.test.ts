@@ -206,10 +206,10 @@ describe.runIf(findChromium() !== undefined)('the page in Chromium', () => {
     await page.click('#train');
     await expect.poll(() => page.locator('#training-error').isVisible()).toBe(true);
     expect(await hasty.text('#training-error')).toContain('try a smaller learning rate');
-    expect(await page.locator('#train').isDisabled()).toBe(true);
+    await expect.poll(() => page.locator('#train').isDisabled()).toBe(true);
     await page.click('#reset');
     await hasty.ready();
-    expect(await page.locator('#training-error').isHidden()).toBe(true);
+    await expect.poll(() => page.locator('#training-error').isHidden()).toBe(true);
     await hasty.end();
   });
 
