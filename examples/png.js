@@ -11,6 +11,11 @@ const WANTED = ['IHDR', 'PLTE', 'tRNS', 'IDAT', 'IEND'];
 /** Samples of a pixel for each type of colour: grey, RGB, palette, and the first two with alpha. */
 const SAMPLES = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
+/** A name out of a file, which may be any four bytes, in quotes. */
+function printable(name) {
+  return `'${name.replace(/[^ -~]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)}'`;
+}
+
 /** The file without other chunks, once its pixels are known to be few enough and to be what its data hold. */
 function bounded(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -21,7 +26,7 @@ function bounded(bytes) {
     const end = at + 12 + view.getUint32(at);
     if (end > bytes.length) throw new Error(`a chunk at byte ${at} is longer than the file`);
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-    if ((at === 8) !== (type === 'IHDR')) throw new Error(`chunk ${JSON.stringify(type)} at byte ${at}`);
+    if ((at === 8) !== (type === 'IHDR')) throw new Error(`chunk ${printable(type)} at byte ${at}`);
     if (WANTED.includes(type)) parts.push(bytes.subarray(at, end));
     if (type === 'IDAT') data.push(bytes.subarray(at + 8, end - 4));
     if (type === 'IEND') break;
@@ -49,25 +54,27 @@ function bounded(bytes) {
 export function fromPng(bytes) {
   if (!hasPngSignature(bytes)) throw new Error('not a PNG file');
   let png;
+  let rgb;
   try {
     png = decode(bounded(bytes), { checkCrc: true });
+    // Colour type 3: numbers of colours of a palette, which may not have them.
+    if (bytes[25] === 3) rgb = convertIndexedToRgb(png);
   } catch (error) {
     throw new Error(`damaged PNG file: ${String(error.message).split('\n')[0]}`, { cause: error });
   }
-  // Of the header: bits a sample, the type of colour (3: palette), interlaced or not.
-  const [depth, type, , , interlaced] = bytes.subarray(24, 29);
+  // Of the header: bits a sample, and interlaced or not.
+  const [depth, , , , interlaced] = bytes.subarray(24, 29);
   if (interlaced && depth < 8) {
     throw new Error(`interlaced PNG with ${depth} bits a sample is not supported; save it without interlacing`);
   }
   const { width, height } = png;
-  const palette = type === 3;
-  const samples = palette ? convertIndexedToRgb(png) : depth < 8 ? unpacked(png) : png.data;
+  const samples = rgb ?? (depth < 8 ? unpacked(png) : png.data);
   const count = samples.length / (width * height);
-  const scale = palette ? 1 : 255 / (2 ** depth - 1);
+  const scale = rgb ? 1 : 255 / (2 ** depth - 1);
   const coloured = count >= 3;
   const alpha = count === 2 || count === 4;
   // Without an alpha channel one colour may be named as the transparent one.
-  const key = palette ? undefined : png.transparency;
+  const key = rgb ? undefined : png.transparency;
   const data = new Uint8Array(3 * width * height);
   for (let i = 0; i < width * height; i++) {
     const at = i * count;

@@ -152,7 +152,7 @@ export function within<T>(where: string, act: () => T): T {
 }
 
 /** Text out of a file, fit for a message: short, and nothing in it that ends a line or steers a terminal. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   const short = text.length > 300 ? `${text.slice(0, 299)}…` : text;
   return short.replace(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
@@ -181,8 +181,12 @@ export function describe(value: unknown, depth = 0): string {
   return String(value);
 }
 
-/** A tuple as NumPy prints it. */
+/** Sizes of a shape that are shown. */
+const MOST_SIZES = 16;
+
+/** A tuple as NumPy prints it; of a very long one the beginning. */
 export function formatShape(shape: readonly number[]): string {
+  if (shape.length > MOST_SIZES) return `(${shape.slice(0, MOST_SIZES).join(', ')}, … ${shape.length} sizes)`;
   return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
 }
 

@@ -4,7 +4,16 @@
  */
 import { exp, log } from './arithmetic.js';
 import { isRecord } from './checkpoint.js';
-import { checkNumber, checkOptions, describe, nearest, OptionError, RuntimeError, ValueError } from './errors.js';
+import {
+  checkNumber,
+  checkOptions,
+  describe,
+  nearest,
+  OptionError,
+  oneLine,
+  RuntimeError,
+  ValueError,
+} from './errors.js';
 import { scope } from './memory.js';
 import { random as defaultStream, type RandomSource } from './random.js';
 import { tensor } from './tensor.js';
@@ -69,7 +78,7 @@ function sourceOf(where: string, argument: string, given: unknown): Source {
       where,
       argument,
       rule: 'a list of values, or one of { logUniform: [low, high] }, { uniform }, { integers }, { choice }',
-      value: kind === undefined ? describe(given) : `{ ${Object.keys(given as object).join(', ')} }`,
+      value: kind === undefined ? describe(given) : oneLine(`{ ${Object.keys(given as object).join(', ')} }`),
       hint: near === undefined || others.length > 0 ? undefined : `did you mean '${near}'?`,
     });
   }
@@ -128,11 +137,13 @@ function rounded(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, Number(value.toPrecision(6))));
 }
 
-function draw({ kind, values, low, high }: Source, random: RandomSource): unknown {
-  if (kind === 'choice') return values[random.randint(0, values.length)];
-  if (kind === 'integers') return random.randint(low, high + 1);
-  if (kind === 'uniform') return rounded(random.uniform(low, high), low, high);
-  return rounded(through(exp, random.uniform(through(log, low), through(log, high))), low, high);
+/** What draws a value. */
+function drawer({ kind, values, low, high }: Source, random: RandomSource): () => unknown {
+  if (kind === 'choice') return () => values[random.randint(0, values.length)];
+  if (kind === 'integers') return () => random.randint(low, high + 1);
+  if (kind === 'uniform') return () => rounded(random.uniform(low, high), low, high);
+  const [from, to] = [through(log, low), through(log, high)];
+  return () => rounded(through(exp, random.uniform(from, to)), low, high);
 }
 
 /**
@@ -148,9 +159,8 @@ export function randomSearch(space: Space, n: number, random: RandomSource = def
   const where = 'randomSearch';
   const sources = sourcesOf(where, space);
   checkNumber(where, 'n', n, { low: 0, integer: true });
-  return Array.from({ length: n }, () =>
-    Object.fromEntries(sources.map(([name, source]) => [name, draw(source, random)])),
-  );
+  const drawers = sources.map(([name, source]) => [name, drawer(source, random)] as const);
+  return Array.from({ length: n }, () => Object.fromEntries(drawers.map(([name, draw]) => [name, draw()])));
 }
 
 /**

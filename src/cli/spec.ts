@@ -1,6 +1,6 @@
 /** --spec FILE: a net as JSON. */
 import { readFileSync, statSync } from 'node:fs';
-import type { ConvNetSpec } from '../index.js';
+import { type ConvNetSpec, oneLine } from '../index.js';
 import { RuleError } from './flags.js';
 
 /** A checkpoint has the specification among its settings, so it is not to be longer than this. */
@@ -39,7 +39,7 @@ export function parseJson(text: string): unknown {
   if (found === undefined) return JSON.parse(text);
   const { offset, expected } = found;
   const before = text.slice(0, offset).split('\n');
-  const there = offset < text.length ? JSON.stringify(text[offset]) : 'the end';
+  const there = offset < text.length ? oneLine(JSON.stringify(text[offset])) : 'the end';
   const column = (before.at(-1) as string).length + 1;
   throw new RuleError(`JSON: line ${before.length}, column ${column} has ${there} where ${expected} belongs`);
 }

@@ -8,6 +8,7 @@ import {
   halvingRungs,
   LanewiseError,
   nearest,
+  oneLine,
   RandomState,
   randomSearch,
   type Space,
@@ -105,7 +106,8 @@ export function checkSweepSpec(value: unknown): SweepSpec {
       throw new UsageError(`--spec: epochs is ${String(epochs)}, but search.halving.maxEpochs ${halving.maxEpochs}`);
     }
   }
-  const [first] = firstStage(spec);
+  // One trial is like the others.
+  const [first] = firstStage(kind === 'grid' ? spec : { ...spec, search: { ...spec.search, trials: 1 } });
   if (first !== undefined) for (const ends of corners(space as Space, first)) settingsOf(spec, ends);
   return spec;
 }
@@ -115,11 +117,11 @@ function checkNumbers({ kind, ...search }: SweepSearch): void {
   for (const [name, [low, high]] of Object.entries(rules)) {
     const value = search[name as keyof typeof rules];
     if (value === undefined || (Number.isInteger(value) && value >= low && value <= high)) continue;
-    throw new UsageError(`--spec: search.${name} must be an integer >= ${low} and <= ${high}, got ${String(value)}`);
+    throw new UsageError(`--spec: search.${name} must be an integer >= ${low} and <= ${high}, got ${describe(value)}`);
   }
   const { factor } = search;
   if (factor !== undefined && !(typeof factor === 'number' && factor > 1 && factor < Infinity)) {
-    throw new UsageError(`--spec: search.factor must be a number > 1, got ${String(factor)}`);
+    throw new UsageError(`--spec: search.factor must be a number > 1, got ${describe(factor)}`);
   }
   if (kind !== 'grid' && search.trials === undefined) throw new UsageError('--spec: search.trials is missing');
   const foreign =
@@ -188,7 +190,7 @@ function readSetting(name: string, value: unknown): unknown {
     return restored(flag, value);
   } catch (error) {
     if (!(error instanceof RuleError)) throw error;
-    throw new UsageError(`--spec: ${name} must be ${error.message}, got ${JSON.stringify(value)}`);
+    throw new UsageError(`--spec: ${name} must be ${error.message}, got ${oneLine(JSON.stringify(value))}`);
   }
 }
 
