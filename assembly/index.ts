@@ -239,7 +239,9 @@ export function mirror32(y: usize, x: usize, W: i32, begin: i32, end: i32): void
 export function mirror64(y: usize, x: usize, W: i32, begin: i32, end: i32): void { augment.mirror<f64>(y, x, W, begin, end); }
 
 // features
-export function hogF32(out: usize, stride: i32, x: usize, H: i32, W: i32, C: i32, scratch: usize, scratchBytes: i32, begin: i32, end: i32, thread: i32): void { features.hog<f32>(out, stride, x, H, W, C, scratch, scratchBytes, begin, end, thread); }
-export function hogF64(out: usize, stride: i32, x: usize, H: i32, W: i32, C: i32, scratch: usize, scratchBytes: i32, begin: i32, end: i32, thread: i32): void { features.hog<f64>(out, stride, x, H, W, C, scratch, scratchBytes, begin, end, thread); }
+export function hogScratch(H: i32, W: i32): i32 { return features.hogScratch(H, W); }
+export function hueScratch(nbin: i32): i32 { return features.hueScratch(nbin); }
+export function hogF32(out: usize, stride: i32, x: usize, H: i32, W: i32, C: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { features.hog<f32>(out, stride, x, H, W, C, scratch, begin, end, thread); }
+export function hogF64(out: usize, stride: i32, x: usize, H: i32, W: i32, C: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { features.hog<f64>(out, stride, x, H, W, C, scratch, begin, end, thread); }
 export function hueHistogramF32(out: usize, stride: i32, x: usize, pixels: i32, nbin: i32, xmin: f64, xmax: f64, normalized: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { features.hueHistogram<f32>(out, stride, x, pixels, nbin, xmin, xmax, normalized, scratch, begin, end, thread); }
 export function hueHistogramF64(out: usize, stride: i32, x: usize, pixels: i32, nbin: i32, xmin: f64, xmax: f64, normalized: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { features.hueHistogram<f64>(out, stride, x, pixels, nbin, xmin, xmax, normalized, scratch, begin, end, thread); }

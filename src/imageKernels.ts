@@ -450,8 +450,8 @@ export function hogLength({ H, W }: PictureSizes): number {
 /** Histograms of oriented gradients of x into rows of `out` that lie `stride` numbers apart. */
 export function hog(out: Operand, stride: number, x: Operand, sizes: PictureSizes): void {
   const { N, H, W, C } = sizes;
-  const bytes = 8 * (2 * (W + 1) + hogLength(sizes));
-  launch('hog', x, N, 1, 40 * N * H * W, out, stride, x, H, W, C, threadScratch('hog', bytes), bytes);
+  const scratch = threadScratch('hog', call('hogScratch', '', H, W));
+  launch('hog', x, N, 1, 40 * N * H * W, out, stride, x, H, W, C, scratch);
 }
 
 /** Bins of a histogram of hue. */
@@ -466,6 +466,6 @@ export interface HueBins {
 export function hueHistogram(out: Operand, stride: number, x: Operand, sizes: PictureSizes, bins: HueBins): void {
   const { N, H, W } = sizes;
   const { nbin, xmin, xmax, normalized } = bins;
-  const counts = threadScratch('hue counts', 8 * nbin);
+  const counts = threadScratch('hue counts', call('hueScratch', '', nbin));
   launch('hueHistogram', x, N, 1, 20 * N * H * W, out, stride, x, H * W, nbin, xmin, xmax, normalized, counts);
 }

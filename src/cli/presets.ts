@@ -41,11 +41,12 @@ export const presets: Record<string, Preset> = {
     },
   },
   'batchnorm-convnet': {
-    title: 'The same with 64 filters of 3x3 and batch norm, 15 epochs',
+    title: 'The same with 64 filters of 3x3 and batch norm, 15 epochs on mirrored images',
     model: 'three-layer-convnet',
     values: {
-      ...{ filters: 64, filterSize: 3, hidden: [500], normalization: 'batchnorm', weightScale: 1e-3, reg: 5e-3 },
-      ...{ updateRule: 'adam', learningRate: 1e-3, lrDecay: 0.99, batchSize: 50, epochs: 15 },
+      ...{ filters: 64, filterSize: 3, hidden: [500], normalization: 'batchnorm', weightScale: 5e-3, reg: 5e-3 },
+      ...{ updateRule: 'adam', learningRate: 1e-3, schedule: 'linear', batchSize: 100, epochs: 15 },
+      ...{ sampling: 'epoch', augment: { flip: true }, flipEvaluation: true },
     },
   },
   deep: {
