@@ -7,7 +7,16 @@
  * A group of arrays has names with the same beginning up to a slash. Nothing that is read is believed before it is checked.
  */
 import { crc32 } from './crc32.js';
-import { checkNumber, checkOptions, DataError, describe, formatShape, LanewiseError, ShapeError } from './errors.js';
+import {
+  checkNumber,
+  checkOptions,
+  DataError,
+  describe,
+  formatShape,
+  LanewiseError,
+  oneLine,
+  ShapeError,
+} from './errors.js';
 import { current } from './runtime/index.js';
 import { decode, encode, type StoredArray } from './safetensors.js';
 import { type Shape, sameShape } from './shape.js';
@@ -171,7 +180,7 @@ export class Checkpoint {
       const a = Object.hasOwn(found, key) ? found[key] : undefined;
       const b = Object.hasOwn(wanted, key) ? wanted[key] : undefined;
       if (a && b && a.dtype === b.dtype && sameShape(a.shape, b.shape)) continue;
-      const rule = `the one of the checkpoint, where ${key} is ${text(a)}`;
+      const rule = `the one of the checkpoint, where ${oneLine(key)} is ${text(a)}`;
       throw new ShapeError({ where: this.origin.where, argument: 'model', rule, value: text(b) });
     }
     return found;

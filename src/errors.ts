@@ -151,10 +151,14 @@ export function within<T>(where: string, act: () => T): T {
   }
 }
 
+/** Characters of a text out of a file that are shown. */
+const MOST_TEXT = 300;
+
 /** Text out of a file, fit for a message: short, and nothing in it that ends a line or steers a terminal. */
 export function oneLine(text: string): string {
-  const short = text.length > 300 ? `${text.slice(0, 299)}…` : text;
-  return short.replace(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const start = text.slice(0, MOST_TEXT + 1);
+  const plain = start.replace(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return plain.length > MOST_TEXT ? `${plain.slice(0, MOST_TEXT - 1)}…` : plain;
 }
 
 /** Lists within lists that are still shown. */
