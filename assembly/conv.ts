@@ -9,7 +9,7 @@
  * A `Geometry` is an array of int32 written by TypeScript; see the indices below.
  */
 import { KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
-import { ACCUMULATE, anyTile, blockDepth, blockFlags, gemm, packRows, ROW_BIAS } from './gemm';
+import { ACCUMULATE, anyTile, blockDepth, blockFlags, gemm, GEMM_SCRATCH_BYTES, packRows, ROW_BIAS } from './gemm';
 import { at, fma, lanes, storeTransposed, sumLanes, zero } from './lanes';
 
 /** Places in a Geometry. padTop and padLeft are the borders before the image; after it as much as positions need. */
@@ -111,14 +111,38 @@ export function convBackwardNaive<T>(
 // ---------------------------------------------------------------------------------------------------------------------
 // Implicit matrix products.
 
-/** Rows and columns of an image with its borders: as far as the last position reaches, plus a vector to read past it. */
+/*
+ * Padded images: with their borders, as far as the last position reaches. In each row the columns lie apart by their remainder
+ * of the stride, so that what neighbouring positions see of a tap is side by side, for every stride.
+ */
 @inline
 function paddedHeight(geometry: usize): i32 {
   return max((g(geometry, G_OH) - 1) * g(geometry, G_STRIDE) + g(geometry, G_HH), g(geometry, G_PAD_TOP) + g(geometry, G_H));
 }
+
+/** Remainders of a padded row. */
+@inline
+function phases(geometry: usize): i32 {
+  return g(geometry, G_OW) == 1 ? 1 : g(geometry, G_STRIDE);
+}
+
+/** Columns of each remainder. */
+@inline
+function phaseWidth(geometry: usize): i32 {
+  const stride = phases(geometry);
+  const width = max((g(geometry, G_OW) - 1) * stride + g(geometry, G_WW), g(geometry, G_PAD_LEFT) + g(geometry, G_W));
+  return (width + stride - 1) / stride;
+}
+
 @inline
 function paddedWidth(geometry: usize): i32 {
-  return max((g(geometry, G_OW) - 1) * g(geometry, G_STRIDE) + g(geometry, G_WW), g(geometry, G_PAD_LEFT) + g(geometry, G_W));
+  return phases(geometry) * phaseWidth(geometry);
+}
+
+/** Bytes from a position to the one below. */
+@inline
+function positionStep<T>(geometry: usize): usize {
+  return at<T>(paddedWidth(geometry) * g(geometry, G_STRIDE));
 }
 
 /** Elements of one padded image. */
@@ -169,7 +193,7 @@ function partialBytes(geometry: usize): i32 {
  */
 @inline
 function byDotProducts<T>(geometry: usize): bool {
-  const whole = g(geometry, G_STRIDE) == 1 && g(geometry, G_OW) % (2 * lanes<T>()) == 0;
+  const whole = g(geometry, G_OW) % (2 * lanes<T>()) == 0;
   return whole && partialBytes(geometry) <= (1 << 19);
 }
 
@@ -198,36 +222,99 @@ function offsetTable<T>(table: usize, geometry: usize): void {
   const WW = g(geometry, G_WW);
   const PW = paddedWidth(geometry);
   const plane = paddedHeight(geometry) * PW;
+  const stride = phases(geometry);
+  const phase = phaseWidth(geometry);
   for (let c = 0; c < C; c++)
     for (let kh = 0; kh < HH; kh++)
-      for (let kw = 0; kw < WW; kw++, table += 4) store<i32>(table, <i32>at<T>(c * plane + kh * PW + kw));
+      for (let kw = 0; kw < WW; kw++, table += 4) {
+        store<i32>(table, <i32>at<T>(c * plane + kh * PW + (kw % stride) * phase + kw / stride));
+      }
 }
 
-/** Copies one image (C, H, W) into the middle of zeros. */
+/** Of the columns of an image row that belong to phase p: the first one, and its place in a padded row. */
+@inline
+function firstColumn(p: i32, stride: i32, padLeft: i32): i32 {
+  return (p + stride - (padLeft % stride)) % stride;
+}
+@inline
+function firstPlace(p: i32, stride: i32, phase: i32, padLeft: i32): i32 {
+  return p * phase + (padLeft + firstColumn(p, stride, padLeft)) / stride;
+}
+
+/** Copies one image (C, H, W) into a padded one, whose borders are zeros already. */
 function padImage<T>(to: usize, x: usize, geometry: usize): void {
   const C = g(geometry, G_C);
   const H = g(geometry, G_H);
-  const rowBytes = at<T>(g(geometry, G_W));
-  const paddedRow = at<T>(paddedWidth(geometry));
-  const before = at<T>(g(geometry, G_PAD_LEFT));
-  const after = paddedRow - before - rowBytes;
-  const top = paddedRow * g(geometry, G_PAD_TOP);
-  const bottom = paddedRow * (paddedHeight(geometry) - H) - top;
-  for (let c = 0; c < C; c++) {
-    memory.fill(to, 0, top);
-    to += top;
-    for (let h = 0; h < H; h++) {
-      for (let o: usize = 0; o < before; o += sizeof<T>()) store<T>(to + o, <T>0);
-      to += before;
-      memory.copy(to, x, rowBytes);
-      to += rowBytes;
-      x += rowBytes;
-      for (let o: usize = 0; o < after; o += sizeof<T>()) store<T>(to + o, <T>0);
-      to += after;
+  const W = g(geometry, G_W);
+  const padLeft = g(geometry, G_PAD_LEFT);
+  const stride = phases(geometry);
+  const phase = phaseWidth(geometry);
+  const paddedRow = at<T>(stride * phase);
+  const between = paddedRow * (paddedHeight(geometry) - H);
+  // Others are not seen by any tap.
+  const used = min(stride, g(geometry, G_WW));
+  to += paddedRow * g(geometry, G_PAD_TOP);
+  for (let c = 0; c < C; c++, to += between)
+    for (let h = 0; h < H; h++, to += paddedRow, x += at<T>(W)) {
+      if (stride == 1) {
+        memory.copy(to + at<T>(padLeft), x, at<T>(W));
+        continue;
+      }
+      for (let p = 0; p < used; p++) {
+        let q = to + at<T>(firstPlace(p, stride, phase, padLeft));
+        let v = firstColumn(p, stride, padLeft);
+        if (stride == 2) {
+          for (; v + 2 * lanes<T>() <= W; v += 2 * lanes<T>(), q += 16) {
+            v128.store(q, everyOther<T>(v128.load(x + at<T>(v)), v128.load(x + at<T>(v), 16)));
+          }
+        }
+        for (; v < W; v += stride, q += sizeof<T>()) store<T>(q, load<T>(x + at<T>(v)));
+      }
     }
-    memory.fill(to, 0, bottom);
-    to += bottom;
-  }
+}
+
+/** The other way: one image (C, H, W) out of a padded one. */
+function unpadImage<T>(x: usize, from: usize, geometry: usize): void {
+  const C = g(geometry, G_C);
+  const H = g(geometry, G_H);
+  const W = g(geometry, G_W);
+  const padLeft = g(geometry, G_PAD_LEFT);
+  const stride = phases(geometry);
+  const phase = phaseWidth(geometry);
+  const paddedRow = at<T>(stride * phase);
+  const between = paddedRow * (paddedHeight(geometry) - H);
+  from += paddedRow * g(geometry, G_PAD_TOP);
+  for (let c = 0; c < C; c++, from += between)
+    for (let h = 0; h < H; h++, from += paddedRow, x += at<T>(W)) {
+      if (stride == 1) {
+        memory.copy(x, from + at<T>(padLeft), at<T>(W));
+        continue;
+      }
+      let done = 0;
+      if (stride == 2) {
+        // Whole vectors of both phases, from column 0 on.
+        const first = padLeft & 1;
+        const q0 = from + at<T>(firstPlace(first, 2, phase, padLeft));
+        const q1 = from + at<T>(firstPlace(first ^ 1, 2, phase, padLeft));
+        for (; done + 2 * lanes<T>() <= W; done += 2 * lanes<T>()) {
+          const a = v128.load(q0 + at<T>(done >> 1));
+          const b = v128.load(q1 + at<T>(done >> 1));
+          const to = x + at<T>(done);
+          v128.store(to, sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 0, 4, 1, 5) : v128.shuffle<f64>(a, b, 0, 2));
+          v128.store(to, sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 2, 6, 3, 7) : v128.shuffle<f64>(a, b, 1, 3), 16);
+        }
+      }
+      for (let v = done; v < W; v++) {
+        const column = padLeft + v;
+        store<T>(x + at<T>(v), load<T>(from + at<T>((column % stride) * phase + column / stride)));
+      }
+    }
+}
+
+/** Elements 0, 2, … of two vectors. */
+@inline
+function everyOther<T>(a: v128, b: v128): v128 {
+  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 0, 2, 4, 6) : v128.shuffle<f64>(a, b, 0, 2);
 }
 
 /**
@@ -236,31 +323,20 @@ function padImage<T>(to: usize, x: usize, geometry: usize): void {
  */
 function packPatches<T>(to: usize, image: usize, table: usize, kc: i32, position: i32, count: i32, geometry: usize): void {
   const OW = g(geometry, G_OW);
-  const stride = g(geometry, G_STRIDE);
-  const rowStep = at<T>(paddedWidth(geometry) * stride);
+  const rowStep = positionStep<T>(geometry);
   const oh = position / OW;
   const ow = position - oh * OW;
-  const start = image + rowStep * oh + at<T>(ow * stride);
+  const start = image + rowStep * oh + at<T>(ow);
   const end = table + at<i32>(kc);
   if (count == NR<T>() && ow + NR<T>() <= OW) {
-    if (stride == 1) {
-      for (; table < end; table += 4, to += 32) {
-        const p = start + load<i32>(table);
-        v128.store(to, v128.load(p));
-        v128.store(to, v128.load(p, 16), 16);
-      }
-      return;
+    for (; table < end; table += 4, to += 32) {
+      const p = start + load<i32>(table);
+      v128.store(to, v128.load(p));
+      v128.store(to, v128.load(p, 16), 16);
     }
-    if (stride == 2) {
-      for (; table < end; table += 4, to += 32) {
-        const p = start + load<i32>(table);
-        v128.store(to, everyOther<T>(v128.load(p), v128.load(p, 16)));
-        v128.store(to, everyOther<T>(v128.load(p, 32), v128.load(p, 48)), 16);
-      }
-      return;
-    }
+    return;
   }
-  // Each position by itself: panels that cross rows, the last panel, other strides.
+  // Each position by itself: panels that cross rows, and the last panel.
   const width = panelWidth<T>(count);
   const step = at<T>(width);
   let row = oh;
@@ -268,7 +344,7 @@ function packPatches<T>(to: usize, image: usize, table: usize, kc: i32, position
   for (let j = 0; j < width; j++, to += sizeof<T>()) {
     let q = to;
     if (j < count) {
-      const p = image + rowStep * row + at<T>(column * stride);
+      const p = image + rowStep * row + at<T>(column);
       for (let t = table; t < end; t += 4, q += step) store<T>(q, load<T>(p + load<i32>(t)));
       if (++column == OW) {
         column = 0;
@@ -284,12 +360,6 @@ function packPatches<T>(to: usize, image: usize, table: usize, kc: i32, position
 @inline
 function panelWidth<T>(count: i32): i32 {
   return count <= lanes<T>() ? lanes<T>() : NR<T>();
-}
-
-/** Elements 0, 2, … of two vectors. */
-@inline
-function everyOther<T>(a: v128, b: v128): v128 {
-  return sizeof<T>() == 4 ? v128.shuffle<f32>(a, b, 0, 2, 4, 6) : v128.shuffle<f64>(a, b, 0, 2);
 }
 
 /**
@@ -313,6 +383,7 @@ export function convForward<T>(
   const imageBytes = at<T>(g(geometry, G_C) * g(geometry, G_H) * g(geometry, G_W));
   const ldc = at<T>(P);
   offsetTable<T>(table, geometry);
+  memory.fill(images, 0, size * min(group, end - begin));
   if (b) flags |= ROW_BIAS;
   for (let n = begin; n < end; n += group) {
     const count = min(group, end - n);
@@ -374,6 +445,7 @@ export function convWeightGradient<T>(
     dotGradient<T>(dw, dout, x, geometry, packed, table, images, begin * NR<T>(), min(K, end * NR<T>()));
     return;
   }
+  memory.fill(images, 0, size * min(group, N));
   let started = false;
   for (let n = 0; n < N; n += group) {
     // A block of depth: part of one image's positions, or all positions of a group of small images.
@@ -426,11 +498,12 @@ function dotGradient<T>(
   const OH = g(geometry, G_OH);
   const OW = g(geometry, G_OW);
   const plane = at<T>(OH * OW);
-  const skip = at<T>(paddedWidth(geometry) - OW);
+  const skip = positionStep<T>(geometry) - at<T>(OW);
   const imageBytes = at<T>(g(geometry, G_C) * g(geometry, G_H) * g(geometry, G_W));
   const tiles = (F + MR - 1) / MR;
   const pairs = (to - from + 1) >> 1;
   memory.fill(partial, 0, <usize>(tiles * pairs) << 7);
+  memory.fill(images, 0, at<T>(paddedSize(geometry)));
   for (let n = 0; n < N; n++) {
     padImage<T>(images, x + imageBytes * n, geometry);
     let sums = partial;
@@ -534,9 +607,7 @@ export function dots<T>(
 /** Packs one panel of patches turned over: positions [p, p + pc) down, `count` (1..NR) values of k across. */
 function packColumns<T>(to: usize, image: usize, table: usize, count: i32, p: i32, pc: i32, geometry: usize): void {
   const OW = g(geometry, G_OW);
-  const stride = g(geometry, G_STRIDE);
-  const rowStep = at<T>(paddedWidth(geometry) * stride);
-  const step = at<T>(stride);
+  const rowStep = positionStep<T>(geometry);
   const width = at<T>(panelWidth<T>(count));
   for (let j = 0; j < count; j += lanes<T>(), to += 16) {
     let q = to;
@@ -552,13 +623,13 @@ function packColumns<T>(to: usize, image: usize, table: usize, count: i32, p: i3
       // Positions up to the end of the image row.
       let run = min(left, OW - column);
       left -= run;
-      let s = image + rowStep * row + step * column;
-      if (sizeof<T>() == 4 && stride == 1) {
+      let s = image + rowStep * row + at<T>(column);
+      if (sizeof<T>() == 4) {
         for (; run >= 4; run -= 4, s += 16, q += 4 * width) {
           storeTransposed(q, width, v128.load(s + o0), v128.load(s + o1), v128.load(s + o2), v128.load(s + o3));
         }
       }
-      for (; run > 0; run--, s += step, q += width) {
+      for (; run > 0; run--, s += sizeof<T>(), q += width) {
         store<T>(q, load<T>(s + o0));
         store<T>(q, load<T>(s + o1), sizeof<T>());
         if (sizeof<T>() == 4) {
@@ -609,61 +680,57 @@ export function flipFilters<T>(to: usize, w: usize, F: i32, C: i32, taps: i32): 
     }
 }
 
+/** Bytes before what gemm needs: the columns of one image, the offset table, a padded image. */
+function scatterBytes<T>(geometry: usize): usize {
+  const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
+  const P = g(geometry, G_OH) * g(geometry, G_OW);
+  return (at<T>(K * P + paddedSize(geometry)) + at<i32>(K) + 63) & ~63;
+}
+
+/** Bytes of scratch of `convScatter` for one thread. */
+export function convScatterScratch<T>(geometry: usize): i32 {
+  return <i32>(scatterBytes<T>(geometry) + GEMM_SCRATCH_BYTES);
+}
+
 /**
  * dx of images [begin, end) by way of columns w' dout, each added to where its patch came from: for strides above 1, few
- * channels or wide borders, where turning the convolution round would mostly multiply zeros. scratch: `bytes` for every
- * thread, the columns of one image in whole cache lines and what gemm needs.
+ * channels or wide borders, where turning the convolution round would mostly multiply zeros. scratch: convScatterScratch
+ * bytes for every thread.
  */
 export function convScatter<T>(
-  dx: usize, dout: usize, w: usize, geometry: usize, scratch: usize, bytes: usize, begin: i32, end: i32, thread: i32,
+  dx: usize, dout: usize, w: usize, geometry: usize, scratch: usize, begin: i32, end: i32, thread: i32,
 ): void {
-  scratch += bytes * thread;
+  scratch += <usize>convScatterScratch<T>(geometry) * thread;
   const F = g(geometry, G_F);
   const K = g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW);
   const P = g(geometry, G_OH) * g(geometry, G_OW);
   const imageBytes = at<T>(g(geometry, G_C) * g(geometry, G_H) * g(geometry, G_W));
-  const own = scratch + ((at<T>(K * P) + 63) & ~63);
+  const image = scratch + at<T>(K * P);
+  const table = image + at<T>(paddedSize(geometry));
+  const own = scratch + scatterBytes<T>(geometry);
+  offsetTable<T>(table, geometry);
   for (let n = begin; n < end; n++) {
     gemm<T>(scratch, w, dout + at<T>(F * P) * n, 0, K, P, F, 1, K, P, 1, P, 0, own);
-    scatterPatches<T>(dx + imageBytes * n, scratch, geometry);
+    scatterPatches<T>(image, scratch, table, geometry);
+    unpadImage<T>(dx + imageBytes * n, image, geometry);
   }
 }
 
-/** dx of one image from its columns dcol (K, P). */
-function scatterPatches<T>(dx: usize, dcol: usize, geometry: usize): void {
-  const C = g(geometry, G_C);
-  const H = g(geometry, G_H);
-  const W = g(geometry, G_W);
-  const HH = g(geometry, G_HH);
-  const WW = g(geometry, G_WW);
+/** A padded image from the columns dcol (K, P) of one image. */
+function scatterPatches<T>(image: usize, dcol: usize, table: usize, geometry: usize): void {
   const OH = g(geometry, G_OH);
   const OW = g(geometry, G_OW);
-  const stride = g(geometry, G_STRIDE);
-  const padTop = g(geometry, G_PAD_TOP);
-  const padLeft = g(geometry, G_PAD_LEFT);
-  memory.fill(dx, 0, at<T>(C * H * W));
-  for (let c = 0; c < C; c++, dx += at<T>(H * W))
-    for (let kh = 0; kh < HH; kh++)
-      for (let kw = 0; kw < WW; kw++) {
-        // Positions whose tap (kh, kw) lies inside the image row.
-        const shift = kw - padLeft;
-        const from = shift < 0 ? (stride - 1 - shift) / stride : 0;
-        const to = min(OW, W - 1 - shift < 0 ? 0 : (W - 1 - shift) / stride + 1);
-        for (let oh = 0; oh < OH; oh++, dcol += at<T>(OW)) {
-          const h = oh * stride + kh - padTop;
-          if (h < 0 || h >= H) continue;
-          const row = dx + at<T>(h * W + shift);
-          let ow = from;
-          if (stride == 1) {
-            for (; ow + lanes<T>() <= to; ow += lanes<T>()) {
-              const d = row + at<T>(ow);
-              v128.store(d, v128.add<T>(v128.load(d), v128.load(dcol + at<T>(ow))));
-            }
-          }
-          for (; ow < to; ow++) {
-            const d = row + at<T>(ow * stride);
-            store<T>(d, <T>(load<T>(d) + load<T>(dcol + at<T>(ow))));
-          }
-        }
-      }
+  const rowStep = positionStep<T>(geometry);
+  memory.fill(image, 0, at<T>(paddedSize(geometry)));
+  const past = table + at<i32>(g(geometry, G_C) * g(geometry, G_HH) * g(geometry, G_WW));
+  for (; table < past; table += 4) {
+    let row = image + load<i32>(table);
+    for (let oh = 0; oh < OH; oh++, row += rowStep) {
+      let d = row;
+      const vectors = row + at<T>(OW & ~(lanes<T>() - 1));
+      const last = row + at<T>(OW);
+      for (; d < vectors; d += 16, dcol += 16) v128.store(d, v128.add<T>(v128.load(d), v128.load(dcol)));
+      for (; d < last; d += sizeof<T>(), dcol += sizeof<T>()) store<T>(d, <T>(load<T>(d) + load<T>(dcol)));
+    }
+  }
 }

@@ -40,6 +40,8 @@ export function convBackwardNaiveF32(dx: usize, dw: usize, db: usize, dout: usiz
 export function convBackwardNaiveF64(dx: usize, dw: usize, db: usize, dout: usize, x: usize, w: usize, geometry: usize): void { conv.convBackwardNaive<f64>(dx, dw, db, dout, x, w, geometry); }
 export function convScratchF32(geometry: usize): i32 { return conv.convScratch<f32>(geometry); }
 export function convScratchF64(geometry: usize): i32 { return conv.convScratch<f64>(geometry); }
+export function convScatterScratchF32(geometry: usize): i32 { return conv.convScatterScratch<f32>(geometry); }
+export function convScatterScratchF64(geometry: usize): i32 { return conv.convScatterScratch<f64>(geometry); }
 export function convForwardF32(out: usize, x: usize, w: usize, b: usize, geometry: usize, flags: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { conv.convForward<f32>(out, x, w, b, geometry, flags, scratch, begin, end, thread); }
 export function convForwardF64(out: usize, x: usize, w: usize, b: usize, geometry: usize, flags: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { conv.convForward<f64>(out, x, w, b, geometry, flags, scratch, begin, end, thread); }
 export function convWeightGradientF32(dw: usize, dout: usize, x: usize, geometry: usize, scratch: usize, begin: i32, end: i32, thread: i32): void { conv.convWeightGradient<f32>(dw, dout, x, geometry, scratch, begin, end, thread); }
@@ -48,8 +50,8 @@ export function convBiasGradientF32(db: usize, dout: usize, N: i32, F: i32, P: i
 export function convBiasGradientF64(db: usize, dout: usize, N: i32, F: i32, P: i32, begin: i32, end: i32): void { conv.convBiasGradient<f64>(db, dout, N, F, P, begin, end); }
 export function flipFiltersF32(to: usize, w: usize, F: i32, C: i32, taps: i32): void { conv.flipFilters<f32>(to, w, F, C, taps); }
 export function flipFiltersF64(to: usize, w: usize, F: i32, C: i32, taps: i32): void { conv.flipFilters<f64>(to, w, F, C, taps); }
-export function convScatterF32(dx: usize, dout: usize, w: usize, geometry: usize, scratch: usize, bytes: usize, begin: i32, end: i32, thread: i32): void { conv.convScatter<f32>(dx, dout, w, geometry, scratch, bytes, begin, end, thread); }
-export function convScatterF64(dx: usize, dout: usize, w: usize, geometry: usize, scratch: usize, bytes: usize, begin: i32, end: i32, thread: i32): void { conv.convScatter<f64>(dx, dout, w, geometry, scratch, bytes, begin, end, thread); }
+export function convScatterF32(dx: usize, dout: usize, w: usize, geometry: usize, scratch: usize, begin: i32, end: i32, thread: i32): void { conv.convScatter<f32>(dx, dout, w, geometry, scratch, begin, end, thread); }
+export function convScatterF64(dx: usize, dout: usize, w: usize, geometry: usize, scratch: usize, begin: i32, end: i32, thread: i32): void { conv.convScatter<f64>(dx, dout, w, geometry, scratch, begin, end, thread); }
 
 // elementwise
 export function binaryF32(y: usize, a: usize, b: usize, op: i32, sa: i32, sb: i32, begin: i32, end: i32): void { elementwise.binary<f32>(y, a, b, op, sa, sb, begin, end); }

@@ -201,9 +201,8 @@ export function convInputGradient(dx: Operand, dout: Operand, w: Operand, s: Con
 /** dx by way of columns: see convScatter in assembly/conv.ts. */
 function scatterInputGradient(dx: Operand, dout: Operand, w: Operand, s: ConvSizes): void {
   const at = geometry(s);
-  const columns = 64 * Math.ceil((s.C * s.HH * s.WW * s.OH * s.OW * itemBytes(w)) / 64);
-  const bytes = columns + call('gemmScratchBytes', '');
-  launch('convScatter', w, s.N, 1, costOf(s), dx, dout, w, at, threadScratch('conv', bytes), bytes);
+  const scratch = threadScratch('conv', call('convScatterScratch', w, at));
+  launch('convScatter', w, s.N, 1, costOf(s), dx, dout, w, at, scratch);
 }
 
 /** Tiles of a block of the filter gradient: the depth of its products. */
