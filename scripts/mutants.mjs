@@ -241,19 +241,19 @@ export const mutants = [
     'const counts = o != label && !(margin < <T>0);',
   ],
   ['assembly/loss.ts', '<T>(-<T>violations * share)', '<T>(-share)'],
-  ['assembly/optim.ts', 'const move = nesterov ? v128.sub<T>(v128.mul<T>(m, v), step) : v;', 'const move = v;'],
+  ['assembly/optim.ts', 'const ahead = i32x4.splat(nesterov ? -1 : 0);', 'const ahead = i32x4.splat(0);'],
   [
     'assembly/optim.ts',
-    'const root = inside ? v128.sqrt<T>(v128.add<T>(c, s)) : v128.add<T>(v128.sqrt<T>(c), s);',
-    'const root = v128.sqrt<T>(v128.add<T>(c, s));',
+    'const root = v128.add<T>(v128.sqrt<T>(v128.add<T>(c, inside)), outside);',
+    'const root = v128.sqrt<T>(v128.add<T>(c, inside));',
   ],
   [
     'assembly/optim.ts',
-    'const vo = fma<T>(t2, v128.mul<T>(g, g), v128.mul<T>(b2, read<T>(v + o, whole)));',
-    'const vo = fma<T>(t2, v128.mul<T>(g, g), v128.mul<T>(b1, read<T>(v + o, whole)));',
+    'const vo = fma<T>(t2, v128.mul<T>(g, g), v128.mul<T>(b2, read<T>(v, whole)));',
+    'const vo = fma<T>(t2, v128.mul<T>(g, g), v128.mul<T>(b1, read<T>(v, whole)));',
   ],
   ['assembly/optim.ts', 'const c2 = splat<T>(<T>(1 / correction2));', 'const c2 = splat<T>(<T>1);'],
-  ['assembly/optim.ts', 'v128.mul<T>(k, read<T>(w + o, whole))', 'read<T>(w + o, whole)'],
+  ['assembly/optim.ts', 'v128.mul<T>(k, read<T>(w, whole))', 'read<T>(w, whole)'],
   // Maths, random streams
   [
     'assembly/math.ts',
