@@ -48,10 +48,20 @@ function binaryLoop<T>(op: i32, y: usize, a: usize, b: usize, sa: i32, sb: i32, 
       v128.store(to, v3, 48);
     }
   }
-  for (; i < e; i += lanes<T>()) {
-    const va = sa ? v128.load(a + at<T>(i)) : v128.load_splat<T>(a);
-    const vb = sb ? v128.load(b + at<T>(i)) : v128.load_splat<T>(b);
-    v128.store(y + at<T>(i), combine<T>(op, va, vb));
+  if (sa) {
+    if (sb) {
+      for (; i < e; i += lanes<T>()) {
+        v128.store(y + at<T>(i), combine<T>(op, v128.load(a + at<T>(i)), v128.load(b + at<T>(i))));
+      }
+    } else {
+      const vb = v128.load_splat<T>(b);
+      for (; i < e; i += lanes<T>()) v128.store(y + at<T>(i), combine<T>(op, v128.load(a + at<T>(i)), vb));
+    }
+  } else {
+    const va = v128.load_splat<T>(a);
+    const vb = v128.load_splat<T>(b);
+    if (sb) for (; i < e; i += lanes<T>()) v128.store(y + at<T>(i), combine<T>(op, va, v128.load(b + at<T>(i))));
+    else for (; i < e; i += lanes<T>()) v128.store(y + at<T>(i), combine<T>(op, va, vb));
   }
   for (; i < end; i++) {
     const va = v128.load_splat<T>(a + (sa ? at<T>(i) : 0));

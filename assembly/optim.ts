@@ -96,7 +96,9 @@ export function adam<T>(
   const s = splat<T>(<T>eps);
   const k = splat<T>(<T>shrink);
   let o = at<T>(begin);
-  for (const e = vectorEnd<T>(begin, end); o < e; o += 16) adamStep<T>(w + o, dw + o, m + o, v + o, b1, b2, t1, t2, r, c2, s, k, true);
+  for (const e = vectorEnd<T>(begin, end); o < e; o += 16) {
+    adamStep<T>(w + o, dw + o, m + o, v + o, b1, b2, t1, t2, r, c2, s, k, true);
+  }
   for (const last = at<T>(end); o < last; o += sizeof<T>()) {
     adamStep<T>(w + o, dw + o, m + o, v + o, b1, b2, t1, t2, r, c2, s, k, false);
   }

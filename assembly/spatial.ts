@@ -79,17 +79,14 @@ function addProducts<T>(sums: usize, dout: usize, x: usize, scale: usize, P: i32
 function scalePlane<T>(y: usize, x: usize, P: i32, k: f64, c: f64, relu: i32): void {
   const kv = splat<T>(<T>k);
   const cv = splat<T>(<T>c);
+  const least = splat<T>(relu ? <T>0 : <T>-Infinity);
   let o: usize = 0;
   const end = at<T>(P);
   for (const vectors = at<T>(P & ~(lanes<T>() - 1)); o < vectors; o += 16) {
-    let v = fma<T>(kv, v128.load(x + o), cv);
-    if (relu) v = v128.pmax<T>(v, zero<T>());
-    v128.store(y + o, v);
+    v128.store(y + o, v128.pmax<T>(fma<T>(kv, v128.load(x + o), cv), least));
   }
   for (; o < end; o += sizeof<T>()) {
-    let v = fma<T>(kv, v128.load_splat<T>(x + o), cv);
-    if (relu) v = v128.pmax<T>(v, zero<T>());
-    store<T>(y + o, first<T>(v));
+    store<T>(y + o, first<T>(v128.pmax<T>(fma<T>(kv, v128.load_splat<T>(x + o), cv), least)));
   }
 }
 
