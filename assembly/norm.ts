@@ -2,73 +2,120 @@
  * Batch normalisation (Ioffe and Szegedy, 2015) over the columns of (N, D) and layer normalisation (Ba, Kiros and
  * Hinton, 2016) over its rows. Batch norm is split over columns, layer norm over rows.
  *
- * Whole vectors of columns and the columns of the ragged end go through the same code, in a loop each: see optim.ts.
+ * Matrices are gone through row by row, with what belongs to the columns in arrays beside them: down the columns each row
+ * would be another page, and rows of 4 KiB would push each other out of the cache. Whole vectors of columns and those of the
+ * ragged end go through the same code, in a loop each: see optim.ts.
  */
 import { at, first, fma, fnma, lanes, read, splat, sumLanes, write, zero } from './lanes';
 
-/** One vector of columns (or one column) from offset to last: xhat = (x - mean) * inv, out = gamma * xhat + beta. */
+/** Byte offset where whole vectors of the columns end. */
 @inline
-function normalise<T>(
-  out: usize, xhat: usize, x: usize, gamma: usize, beta: usize, mean: v128, inv: v128, offset: usize, last: usize,
-  rowBytes: usize, whole: bool,
+function vectorEnd<T>(begin: i32, end: i32): usize {
+  return at<T>(begin + ((end - begin) & ~(lanes<T>() - 1)));
+}
+
+/** Adds x to the sums at `sums`. */
+@inline
+function addAt<T>(sums: usize, x: usize, whole: bool): void {
+  write<T>(sums, v128.add<T>(read<T>(sums, whole), read<T>(x, whole)), whole);
+}
+
+@inline
+function addSquareAt<T>(sums: usize, x: usize, mean: usize, whole: bool): void {
+  const d = v128.sub<T>(read<T>(x, whole), read<T>(mean, whole));
+  write<T>(sums, fma<T>(d, d, read<T>(sums, whole)), whole);
+}
+
+/** xhat = (x - mean) * inv, out = gamma * xhat + beta. */
+@inline
+function normaliseAt<T>(
+  out: usize, xhat: usize, x: usize, gamma: usize, beta: usize, mean: v128, inv: v128, whole: bool,
 ): void {
-  const g = read<T>(gamma + offset, whole);
-  const b = read<T>(beta + offset, whole);
-  for (let p = offset; p < last; p += rowBytes) {
-    const h = v128.mul<T>(v128.sub<T>(read<T>(x + p, whole), mean), inv);
-    write<T>(xhat + p, h, whole);
-    write<T>(out + p, fma<T>(h, g, b), whole);
+  const h = v128.mul<T>(v128.sub<T>(read<T>(x, whole), mean), inv);
+  write<T>(xhat, h, whole);
+  write<T>(out, fma<T>(h, read<T>(gamma, whole), read<T>(beta, whole)), whole);
+}
+
+/** All rows, with mean and invStd of each column. */
+function normaliseRows<T>(
+  out: usize, xhat: usize, x: usize, gamma: usize, beta: usize, mean: usize, invStd: usize, N: i32, D: i32, begin: i32,
+  end: i32,
+): void {
+  const e = vectorEnd<T>(begin, end);
+  const last = at<T>(end);
+  for (let i = 0, row: usize = 0; i < N; i++, row += at<T>(D)) {
+    let o = at<T>(begin);
+    for (; o < e; o += 16) {
+      const p = row + o;
+      normaliseAt<T>(out + p, xhat + p, x + p, gamma + o, beta + o, v128.load(mean + o), v128.load(invStd + o), true);
+    }
+    for (; o < last; o += sizeof<T>()) {
+      const p = row + o;
+      const m = read<T>(mean + o, false);
+      normaliseAt<T>(out + p, xhat + p, x + p, gamma + o, beta + o, m, read<T>(invStd + o, false), false);
+    }
   }
+}
+
+/** From sums of squares at invStd: the column's invStd, and its running averages. */
+@inline
+function finishAt<T>(
+  invStd: usize, mean: usize, runningMean: usize, runningVar: usize, count: v128, eps: v128, keep: v128, take: v128,
+  whole: bool,
+): void {
+  const variance = v128.div<T>(read<T>(invStd, whole), count);
+  write<T>(invStd, v128.div<T>(splat<T>(<T>1), v128.sqrt<T>(v128.add<T>(variance, eps))), whole);
+  const oldMean = v128.mul<T>(keep, read<T>(runningMean, whole));
+  const oldVar = v128.mul<T>(keep, read<T>(runningVar, whole));
+  write<T>(runningMean, fma<T>(take, read<T>(mean, whole), oldMean), whole);
+  write<T>(runningVar, fma<T>(take, variance, oldVar), whole);
+}
+
+@inline
+function divideAt<T>(sums: usize, count: v128, whole: bool): void {
+  write<T>(sums, v128.div<T>(read<T>(sums, whole), count), whole);
 }
 
 /**
  * Training mode, columns [begin, end): mean and biased variance of each column of x (N, D),
  * xhat = (x - mean) / sqrt(var + eps), out = gamma * xhat + beta, running = momentum * running + (1 - momentum) * batch.
- * invStd (D) is kept for backward.
+ * invStd (D) is kept for backward. mean: D numbers to work in.
  */
 export function batchnormTrain<T>(
   out: usize, xhat: usize, invStd: usize, runningMean: usize, runningVar: usize, x: usize, gamma: usize, beta: usize,
-  eps: f64, momentum: f64, N: i32, D: i32, begin: i32, end: i32,
+  mean: usize, eps: f64, momentum: f64, N: i32, D: i32, begin: i32, end: i32,
 ): void {
-  let j = begin;
-  for (; j + lanes<T>() <= end; j += lanes<T>()) {
-    batchnormTrainColumns<T>(
-      out, xhat, invStd, runningMean, runningVar, x, gamma, beta, eps, momentum, N, D, at<T>(j), true,
-    );
-  }
-  for (; j < end; j++) {
-    batchnormTrainColumns<T>(
-      out, xhat, invStd, runningMean, runningVar, x, gamma, beta, eps, momentum, N, D, at<T>(j), false,
-    );
-  }
-}
-
-@inline
-function batchnormTrainColumns<T>(
-  out: usize, xhat: usize, invStd: usize, runningMean: usize, runningVar: usize, x: usize, gamma: usize, beta: usize,
-  eps: f64, momentum: f64, N: i32, D: i32, offset: usize, whole: bool,
-): void {
-  const rowBytes = at<T>(D);
   const count = splat<T>(<T>N);
   const keep = splat<T>(<T>momentum);
   const take = splat<T>(<T>(1 - momentum));
-  const last = rowBytes * N + offset;
-  let sum = zero<T>();
-  for (let p = offset; p < last; p += rowBytes) sum = v128.add<T>(sum, read<T>(x + p, whole));
-  const mean = v128.div<T>(sum, count);
-  let squares = zero<T>();
-  for (let p = offset; p < last; p += rowBytes) {
-    const d = v128.sub<T>(read<T>(x + p, whole), mean);
-    squares = fma<T>(d, d, squares);
+  const epsilon = splat<T>(<T>eps);
+  const first = at<T>(begin);
+  const e = vectorEnd<T>(begin, end);
+  const last = at<T>(end);
+  const past = x + at<T>(D) * N;
+  memory.fill(mean + first, 0, last - first);
+  memory.fill(invStd + first, 0, last - first);
+  for (let row = x; row < past; row += at<T>(D)) {
+    let o = first;
+    for (; o < e; o += 16) addAt<T>(mean + o, row + o, true);
+    for (; o < last; o += sizeof<T>()) addAt<T>(mean + o, row + o, false);
   }
-  const variance = v128.div<T>(squares, count);
-  const inv = v128.div<T>(splat<T>(<T>1), v128.sqrt<T>(v128.add<T>(variance, splat<T>(<T>eps))));
-  write<T>(invStd + offset, inv, whole);
-  const oldMean = v128.mul<T>(keep, read<T>(runningMean + offset, whole));
-  const oldVar = v128.mul<T>(keep, read<T>(runningVar + offset, whole));
-  write<T>(runningMean + offset, fma<T>(take, mean, oldMean), whole);
-  write<T>(runningVar + offset, fma<T>(take, variance, oldVar), whole);
-  normalise<T>(out, xhat, x, gamma, beta, mean, inv, offset, last, rowBytes, whole);
+  let o = first;
+  for (; o < e; o += 16) divideAt<T>(mean + o, count, true);
+  for (; o < last; o += sizeof<T>()) divideAt<T>(mean + o, count, false);
+  for (let row = x; row < past; row += at<T>(D)) {
+    o = first;
+    for (; o < e; o += 16) addSquareAt<T>(invStd + o, row + o, mean + o, true);
+    for (; o < last; o += sizeof<T>()) addSquareAt<T>(invStd + o, row + o, mean + o, false);
+  }
+  o = first;
+  for (; o < e; o += 16) {
+    finishAt<T>(invStd + o, mean + o, runningMean + o, runningVar + o, count, epsilon, keep, take, true);
+  }
+  for (; o < last; o += sizeof<T>()) {
+    finishAt<T>(invStd + o, mean + o, runningMean + o, runningVar + o, count, epsilon, keep, take, false);
+  }
+  normaliseRows<T>(out, xhat, x, gamma, beta, mean, invStd, N, D, begin, end);
 }
 
 /** Test mode, columns [begin, end): normalises with the running averages; fills xhat and invStd as training does. */
@@ -76,27 +123,10 @@ export function batchnormTest<T>(
   out: usize, xhat: usize, invStd: usize, x: usize, gamma: usize, beta: usize, runningMean: usize, runningVar: usize,
   eps: f64, N: i32, D: i32, begin: i32, end: i32,
 ): void {
-  let j = begin;
-  for (; j + lanes<T>() <= end; j += lanes<T>()) {
-    batchnormTestColumns<T>(out, xhat, invStd, x, gamma, beta, runningMean, runningVar, eps, N, D, at<T>(j), true);
+  for (let j = begin; j < end; j++) {
+    store<T>(invStd + at<T>(j), <T>(<T>1 / sqrt<T>(<T>(load<T>(runningVar + at<T>(j)) + <T>eps))));
   }
-  for (; j < end; j++) {
-    batchnormTestColumns<T>(out, xhat, invStd, x, gamma, beta, runningMean, runningVar, eps, N, D, at<T>(j), false);
-  }
-}
-
-@inline
-function batchnormTestColumns<T>(
-  out: usize, xhat: usize, invStd: usize, x: usize, gamma: usize, beta: usize, runningMean: usize, runningVar: usize,
-  eps: f64, N: i32, D: i32, offset: usize, whole: bool,
-): void {
-  const rowBytes = at<T>(D);
-  const e = splat<T>(<T>eps);
-  const one = splat<T>(<T>1);
-  const mean = read<T>(runningMean + offset, whole);
-  const inv = v128.div<T>(one, v128.sqrt<T>(v128.add<T>(read<T>(runningVar + offset, whole), e)));
-  write<T>(invStd + offset, inv, whole);
-  normalise<T>(out, xhat, x, gamma, beta, mean, inv, offset, rowBytes * N + offset, rowBytes, whole);
+  normaliseRows<T>(out, xhat, x, gamma, beta, runningMean, invStd, N, D, begin, end);
 }
 
 /**
@@ -159,6 +189,41 @@ function batchnormBackwardStepsColumns<T>(
   }
 }
 
+/** Adds d to dbeta and d * xhat to dgamma. */
+@inline
+function addGradientsAt<T>(dgamma: usize, dbeta: usize, dout: usize, xhat: usize, whole: bool): void {
+  const d = read<T>(dout, whole);
+  write<T>(dbeta, v128.add<T>(read<T>(dbeta, whole), d), whole);
+  write<T>(dgamma, fma<T>(d, read<T>(xhat, whole), read<T>(dgamma, whole)), whole);
+}
+
+/** dgamma and dbeta, columns [begin, end). */
+function scaleGradients<T>(
+  dgamma: usize, dbeta: usize, dout: usize, xhat: usize, N: i32, D: i32, begin: i32, end: i32,
+): void {
+  const first = at<T>(begin);
+  const e = vectorEnd<T>(begin, end);
+  const last = at<T>(end);
+  memory.fill(dgamma + first, 0, last - first);
+  memory.fill(dbeta + first, 0, last - first);
+  for (let i = 0; i < N; i++, dout += at<T>(D), xhat += at<T>(D)) {
+    let o = first;
+    for (; o < e; o += 16) addGradientsAt<T>(dgamma + o, dbeta + o, dout + o, xhat + o, true);
+    for (; o < last; o += sizeof<T>()) addGradientsAt<T>(dgamma + o, dbeta + o, dout + o, xhat + o, false);
+  }
+}
+
+@inline
+function formulaAt<T>(
+  dx: usize, dout: usize, xhat: usize, dgamma: usize, dbeta: usize, gamma: usize, invStd: usize, inverseN: v128,
+  whole: bool,
+): void {
+  const factor = v128.mul<T>(read<T>(gamma, whole), read<T>(invStd, whole));
+  const d = v128.sub<T>(read<T>(dout, whole), v128.mul<T>(read<T>(dbeta, whole), inverseN));
+  const meanDot = v128.mul<T>(read<T>(dgamma, whole), inverseN);
+  write<T>(dx, v128.mul<T>(factor, fnma<T>(read<T>(xhat, whole), meanDot, d)), whole);
+}
+
 /**
  * The same gradient as one formula, columns [begin, end):
  * dx = gamma * invStd / N * (N dout - sum dout - xhat * sum(dout * xhat)).
@@ -167,39 +232,27 @@ export function batchnormBackward<T>(
   dx: usize, dgamma: usize, dbeta: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, N: i32, D: i32,
   begin: i32, end: i32,
 ): void {
-  let j = begin;
-  for (; j + lanes<T>() <= end; j += lanes<T>()) {
-    batchnormBackwardColumns<T>(dx, dgamma, dbeta, dout, xhat, invStd, gamma, N, D, at<T>(j), true);
-  }
-  for (; j < end; j++) {
-    batchnormBackwardColumns<T>(dx, dgamma, dbeta, dout, xhat, invStd, gamma, N, D, at<T>(j), false);
+  scaleGradients<T>(dgamma, dbeta, dout, xhat, N, D, begin, end);
+  const inverseN = v128.div<T>(splat<T>(<T>1), splat<T>(<T>N));
+  const e = vectorEnd<T>(begin, end);
+  const last = at<T>(end);
+  for (let i = 0, row: usize = 0; i < N; i++, row += at<T>(D)) {
+    let o = at<T>(begin);
+    for (; o < e; o += 16) {
+      const p = row + o;
+      formulaAt<T>(dx + p, dout + p, xhat + p, dgamma + o, dbeta + o, gamma + o, invStd + o, inverseN, true);
+    }
+    for (; o < last; o += sizeof<T>()) {
+      const p = row + o;
+      formulaAt<T>(dx + p, dout + p, xhat + p, dgamma + o, dbeta + o, gamma + o, invStd + o, inverseN, false);
+    }
   }
 }
 
 @inline
-function batchnormBackwardColumns<T>(
-  dx: usize, dgamma: usize, dbeta: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, N: i32, D: i32,
-  offset: usize, whole: bool,
-): void {
-  const rowBytes = at<T>(D);
-  const inverseN = v128.div<T>(splat<T>(<T>1), splat<T>(<T>N));
-  const last = rowBytes * N + offset;
-  let sum = zero<T>();
-  let dot = zero<T>();
-  for (let p = offset; p < last; p += rowBytes) {
-    const d = read<T>(dout + p, whole);
-    sum = v128.add<T>(sum, d);
-    dot = fma<T>(d, read<T>(xhat + p, whole), dot);
-  }
-  write<T>(dbeta + offset, sum, whole);
-  write<T>(dgamma + offset, dot, whole);
-  const factor = v128.mul<T>(read<T>(gamma + offset, whole), read<T>(invStd + offset, whole));
-  const meanDout = v128.mul<T>(sum, inverseN);
-  const meanDot = v128.mul<T>(dot, inverseN);
-  for (let p = offset; p < last; p += rowBytes) {
-    const d = v128.sub<T>(read<T>(dout + p, whole), meanDout);
-    write<T>(dx + p, v128.mul<T>(factor, fnma<T>(read<T>(xhat + p, whole), meanDot, d)), whole);
-  }
+function constantAt<T>(dx: usize, dout: usize, gamma: usize, invStd: usize, whole: bool): void {
+  const factor = v128.mul<T>(read<T>(gamma, whole), read<T>(invStd, whole));
+  write<T>(dx, v128.mul<T>(read<T>(dout, whole), factor), whole);
 }
 
 /** Backward of test mode, where the averages are constants: dx = dout * gamma * invStd. Columns [begin, end). */
@@ -207,32 +260,14 @@ export function batchnormBackwardTest<T>(
   dx: usize, dgamma: usize, dbeta: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, N: i32, D: i32,
   begin: i32, end: i32,
 ): void {
-  let j = begin;
-  for (; j + lanes<T>() <= end; j += lanes<T>()) {
-    batchnormBackwardTestColumns<T>(dx, dgamma, dbeta, dout, xhat, invStd, gamma, N, D, at<T>(j), true);
+  scaleGradients<T>(dgamma, dbeta, dout, xhat, N, D, begin, end);
+  const e = vectorEnd<T>(begin, end);
+  const last = at<T>(end);
+  for (let i = 0, row: usize = 0; i < N; i++, row += at<T>(D)) {
+    let o = at<T>(begin);
+    for (; o < e; o += 16) constantAt<T>(dx + row + o, dout + row + o, gamma + o, invStd + o, true);
+    for (; o < last; o += sizeof<T>()) constantAt<T>(dx + row + o, dout + row + o, gamma + o, invStd + o, false);
   }
-  for (; j < end; j++) {
-    batchnormBackwardTestColumns<T>(dx, dgamma, dbeta, dout, xhat, invStd, gamma, N, D, at<T>(j), false);
-  }
-}
-
-@inline
-function batchnormBackwardTestColumns<T>(
-  dx: usize, dgamma: usize, dbeta: usize, dout: usize, xhat: usize, invStd: usize, gamma: usize, N: i32, D: i32,
-  offset: usize, whole: bool,
-): void {
-  const rowBytes = at<T>(D);
-  const factor = v128.mul<T>(read<T>(gamma + offset, whole), read<T>(invStd + offset, whole));
-  let sum = zero<T>();
-  let dot = zero<T>();
-  for (let p = offset, last = rowBytes * N + offset; p < last; p += rowBytes) {
-    const d = read<T>(dout + p, whole);
-    sum = v128.add<T>(sum, d);
-    dot = fma<T>(d, read<T>(xhat + p, whole), dot);
-    write<T>(dx + p, v128.mul<T>(d, factor), whole);
-  }
-  write<T>(dbeta + offset, sum, whole);
-  write<T>(dgamma + offset, dot, whole);
 }
 
 /** Rows [begin, end) of x (N, D): out = gamma * xhat + beta with mean and variance of the row; invStd (N). */
@@ -270,15 +305,6 @@ export function layernormForward<T>(
       normaliseAt<T>(out + row + o, xhat + row + o, p + o, gamma + o, beta + o, mean, inv, false);
     }
   }
-}
-
-@inline
-function normaliseAt<T>(
-  out: usize, xhat: usize, x: usize, gamma: usize, beta: usize, mean: v128, inv: v128, whole: bool,
-): void {
-  const h = v128.mul<T>(v128.sub<T>(read<T>(x, whole), mean), inv);
-  write<T>(xhat, h, whole);
-  write<T>(out, fma<T>(h, read<T>(gamma, whole), read<T>(beta, whole)), whole);
 }
 
 /** dx of layer norm, rows [begin, end): with g = dout * gamma, dx = invStd * (g - mean g - xhat * mean(g * xhat)). */

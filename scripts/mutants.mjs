@@ -132,13 +132,13 @@ export const mutants = [
   // Norms
   [
     'assembly/norm.ts',
-    'const variance = v128.div<T>(squares, count);',
-    'const variance = v128.div<T>(squares, v128.sub<T>(count, splat<T>(<T>1)));',
+    'const variance = v128.div<T>(read<T>(invStd, whole), count);',
+    'const variance = v128.div<T>(read<T>(invStd, whole), v128.sub<T>(count, splat<T>(<T>1)));',
   ],
   [
     'assembly/norm.ts',
-    'write<T>(runningVar + offset, fma<T>(take, variance, oldVar), whole);',
-    'write<T>(runningVar + offset, fma<T>(keep, variance, oldVar), whole);',
+    'write<T>(runningVar, fma<T>(take, variance, oldVar), whole);',
+    'write<T>(runningVar, fma<T>(keep, variance, oldVar), whole);',
   ],
   [
     'assembly/norm.ts',
@@ -146,12 +146,12 @@ export const mutants = [
     'const dmean = fma<T>(twoDvar, sumCentred, v128.mul<T>(inv, sumDxhat));',
   ],
   ['assembly/norm.ts', 'splat<T>(<T>-0.5)), cube)', 'splat<T>(<T>0.5)), cube)'],
-  ['assembly/norm.ts', 'v128.mul<T>(factor, fnma<T>(read<T>(xhat + p, whole), meanDot, d))', 'v128.mul<T>(factor, d)'],
+  ['assembly/norm.ts', 'v128.mul<T>(factor, fnma<T>(read<T>(xhat, whole), meanDot, d))', 'v128.mul<T>(factor, d)'],
   ['assembly/norm.ts', 'for (; o < rowBytes; o += sizeof<T>()) sum = <T>(sum + load<T>(p + o));', ''],
   [
     'assembly/norm.ts',
     'const centred = fnma<T>(read<T>(xhat, whole), meanDot, v128.sub<T>(g, meanG));',
-    'const centred = fnma<T>(read<T>(xhat + row + o, whole), meanDot, g);',
+    'const centred = fnma<T>(read<T>(xhat, whole), meanDot, g);',
   ],
   [
     'assembly/spatial.ts',

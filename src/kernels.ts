@@ -369,7 +369,8 @@ export interface BatchnormOperands {
 
 /** x (N, D); the running averages are updated in place. */
 export function batchnormTrain(o: BatchnormOperands, N: number, D: number, eps: number, momentum: number): void {
-  const operands = [o.out, o.xhat, o.invStd, o.runningMean, o.runningVar, o.x, o.gamma, o.beta];
+  const mean = heap().scratch('norm means', D * itemBytes(o.x));
+  const operands = [o.out, o.xhat, o.invStd, o.runningMean, o.runningVar, o.x, o.gamma, o.beta, mean];
   launch('batchnormTrain', o.x, D, LINE, 4 * N * D, ...operands, eps, momentum, N, D);
 }
 
