@@ -133,11 +133,9 @@ export function widenImages<T>(
     const past = min(first + BLOCK, n);
     let pixels = recordsOf(x, sizeof<T>(), n, first) + 1;
     for (let i = first; i < past; i++, pixels += RECORD) {
-      let from = scratch;
+      // Of the last image, too, bytes are read before numbers are written over them.
       if (colorsLast) interleave(scratch, pixels);
-      else if (i == past - 1) memory.copy(scratch, pixels, PIXELS);
-      else from = pixels;
-      widen<T>(x + <usize>i * (PIXELS * sizeof<T>()), mean, from);
+      widen<T>(x + <usize>i * (PIXELS * sizeof<T>()), mean, colorsLast ? scratch : pixels);
     }
   }
 }

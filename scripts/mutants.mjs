@@ -276,7 +276,7 @@ export const mutants = [
     'q = fma<T>(q, z, splat<T>(<T>4.84406305325125486048e3));',
     'q = fma<T>(q, z, splat<T>(<T>4.84406305315125486048e3));',
   ],
-  ['assembly/math.ts', '} else if (size < 1.1875 * x) {', '} else if (size < 1.1875) {'],
+  ['assembly/math.ts', 'high = 9.82793723247329054082e-1;', 'high = 9.82793723247329054082e-2;'],
   ['assembly/random.ts', 'y ^= (y << 15) & 0xefc60000;', 'y ^= (y << 15) & 0xefc40000;'],
   ['assembly/random.ts', 'const low = word(state) >> 6;', 'const low = word(state) >> 5;'],
   ['assembly/random.ts', 'while (value > range);\n  return value;', 'while (value >= range);\n  return value;'],
@@ -284,7 +284,7 @@ export const mutants = [
   ['assembly/random.ts', 'store<f64>(state, factor * x1, GAUSS);', 'store<f64>(state, factor * x2, GAUSS);'],
   ['assembly/random.ts', 'if (o < bytes) exchange<u32>(a + o, b + o);', ''],
   // Data, distances, features, augmentation, linear classifiers
-  ['assembly/data.ts', 'else if (i == past - 1) memory.copy(scratch, pixels, PIXELS);', ''],
+  ['assembly/data.ts', 'i < past; i++, pixels += RECORD', 'i < past; i++, pixels += PIXELS'],
   [
     'assembly/data.ts',
     'i8x16.shuffle(rg2, b, 26, 1, 2, 27, 4, 5, 28, 7, 8, 29, 10, 11, 30, 13, 14, 31)',
