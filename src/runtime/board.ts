@@ -21,6 +21,7 @@ export const DOOR = 16;
 /** Next chunk to claim. */
 export const NEXT = 32;
 export const CHUNKS = 48;
+/** What a chunk is a multiple of. */
 export const GRAIN = 49;
 export const EXTENT = 50;
 /** Index of the kernel among the exports. */
@@ -47,16 +48,17 @@ export const HEAP_BASE = RANDOM_ADDRESS + RANDOM_BYTES;
 /** How often to look before sleeping: some tens of microseconds, longer than the gaps between kernels of a step. */
 export const SPINS = 20_000;
 
-/** Claims and computes chunks until none is left. args has three free places at its end: begin, end, thread. */
+/** Claims and computes chunks until none is left; they are alike to one grain. args has three free places at its end: begin, end, thread. */
 export function work(words: Int32Array, kernel: Kernel, args: number[], thread: number): void {
   const chunks = words[CHUNKS] as number;
   const grain = words[GRAIN] as number;
   const extent = words[EXTENT] as number;
+  const grains = Math.ceil(extent / grain);
   const at = args.length - 3;
   args[at + 2] = thread;
   for (let chunk = Atomics.add(words, NEXT, 1); chunk < chunks; chunk = Atomics.add(words, NEXT, 1)) {
-    args[at] = chunk * grain;
-    args[at + 1] = Math.min(extent, (chunk + 1) * grain);
+    args[at] = grain * Math.floor((chunk * grains) / chunks);
+    args[at + 1] = Math.min(extent, grain * Math.floor(((chunk + 1) * grains) / chunks));
     kernel(...args);
   }
 }

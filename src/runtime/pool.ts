@@ -148,13 +148,11 @@ export class ThreadPool {
       return;
     }
     const words = this.#words;
-    const pieces = this.size * CHUNKS_PER_THREAD;
-    const step = Math.ceil(extent / pieces / grain) * grain;
     words[KERNEL] = index;
     words[ARGUMENT_COUNT] = args.length;
     words[EXTENT] = extent;
-    words[GRAIN] = step;
-    words[CHUNKS] = Math.ceil(extent / step);
+    words[GRAIN] = grain;
+    words[CHUNKS] = Math.min(Math.ceil(extent / grain), this.size * CHUNKS_PER_THREAD);
     words[FAULT] = 0;
     this.#stored.set(args);
     Atomics.store(words, NEXT, 0);
