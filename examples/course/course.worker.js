@@ -28,22 +28,26 @@ class Progress {
   clear() {}
 }
 
-self.onmessage = async ({ data: { name, size, seed, file } }) => {
+self.onmessage = async ({ data: { name, size, seed, set, file } }) => {
   try {
-    const { notebooks, Book, cifar, drawn } = await import('../../dist/cli-notebooks.js');
+    const { notebooks, Book, cifar, drawn, settle, changesText } = await import('../../dist/cli-notebooks.js');
+    const notebook = notebooks.find((each) => each.name === name);
+    const params = settle(notebook, size, set);
+    self.postMessage({ changed: changesText(params.changed) });
     await lw.init();
     const progress = new Progress();
     // Who wants to stop ends the worker.
     const { signal } = new AbortController();
     const book = new Book({
-      ...{ quick: size === 'quick', long: size === 'long', seed, progress, signal },
+      ...{ quick: size === 'quick', long: size === 'long', seed, progress, signal, params },
       data: file === undefined ? drawn : cifar(file, progress, signal),
       onCell({ title, seconds, figures, pictures, tables, notes, lines }, place) {
         self.postMessage({ cell: { title, seconds, figures, pictures, tables, notes, lines, place } });
       },
     });
     const started = performance.now();
-    await notebooks.find((notebook) => notebook.name === name).run(book);
+    book.reseed();
+    await notebook.run(book);
     self.postMessage({ done: { seconds: (performance.now() - started) / 1000, info: lw.info() } });
   } catch (error) {
     self.postMessage({ error: error.message });

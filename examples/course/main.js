@@ -1,5 +1,5 @@
 // A notebook of the course in the page: its cells, run in a worker, as they end. What is chosen is in the address:
-//   #notebook=dropout&size=quick&seed=0
+//   #notebook=dropout&size=quick&seed=0&learningRate=0.001
 import { $, announce, dropZone, make } from '../web/dom.js';
 import { codeOf } from './code.js';
 
@@ -21,6 +21,10 @@ const NOTEBOOKS = {
 const SIZES = ['quick', 'full', 'long'];
 
 const chosen = { notebook: 'dropout', size: 'quick', seed: 0 };
+/** Parameters that are not the notebook's own, as they were typed. */
+let set = {};
+/** What knows the parameters; undefined until it is here. */
+let course;
 let file;
 let worker;
 /** Addresses of pictures, given back when they are shown no more. */
@@ -29,15 +33,73 @@ let pictures = [];
 function read() {
   const given = new URLSearchParams(location.hash.slice(1));
   const seed = Number(given.get('seed') ?? 0);
+  set = Object.fromEntries([...given].filter(([name]) => !Object.hasOwn(chosen, name)));
   if (Object.hasOwn(NOTEBOOKS, given.get('notebook') ?? '')) chosen.notebook = given.get('notebook');
   if (SIZES.includes(given.get('size'))) chosen.size = given.get('size');
   if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) chosen.seed = seed;
 }
 
-function choose(changes) {
+function choose(changes, parameters = set) {
+  set = (changes.notebook ?? chosen.notebook) === chosen.notebook ? parameters : {};
   Object.assign(chosen, changes);
-  history.replaceState(null, '', `#${new URLSearchParams(chosen)}`);
+  const address = new URLSearchParams({ ...chosen, ...set }).toString().replaceAll('%2C', ',');
+  history.replaceState(null, '', `#${address}`);
   show();
+}
+
+/** What the parameters make of one of them: { changed }, or the { message } of why it cannot be. */
+function tried(notebook, name, text) {
+  try {
+    return { changed: course.settle(notebook, chosen.size, { [name]: text }).changed };
+  } catch (error) {
+    return { message: error.message };
+  }
+}
+
+/** One input for each parameter of the chosen notebook. The elements stay while the notebook does: one has the focus. */
+function showParams() {
+  if (course === undefined) return;
+  const notebook = course.notebooks.find(({ name }) => name === chosen.notebook);
+  const names = Object.keys(notebook.params);
+  $('params').hidden = names.length === 0 && Object.keys(set).length === 0;
+  if ($('params').dataset.notebook !== notebook.name) {
+    $('params').dataset.notebook = notebook.name;
+    $('params-list').replaceChildren(...names.map((name) => paramElement(notebook, name)));
+  }
+  for (const name of names) {
+    const param = notebook.params[name];
+    const [input, note] = [$(`param-${name}`), $(`param-${name}-note`)];
+    const text = set[name] ?? course.ownText(param, chosen.size);
+    if (input.value !== text) input.value = text;
+    const { message, changed } = tried(notebook, name, text);
+    note.textContent = message ?? course.changesText(changed);
+    note.className = message === undefined ? 'hint' : 'error';
+    input.setAttribute('aria-invalid', String(message !== undefined));
+  }
+  const unknown = Object.keys(set).find((name) => !names.includes(name));
+  $('params-error').hidden = unknown === undefined;
+  $('params-error').textContent = unknown === undefined ? '' : tried(notebook, unknown, set[unknown]).message;
+  $('params-about').textContent = names.some((name) => course.isList(notebook.params[name]))
+    ? 'Lists have commas between their numbers.'
+    : '';
+}
+
+function paramElement(notebook, name) {
+  const param = notebook.params[name];
+  const id = `param-${name}`;
+  const input = make('input', { id, type: 'text', autocomplete: 'off', spellcheck: false });
+  input.setAttribute('aria-describedby', `${id}-note`);
+  input.addEventListener('change', () => {
+    const { [name]: _, ...others } = set;
+    const text = input.value.trim();
+    const { message, changed } = tried(notebook, name, text);
+    const own = text === '' || changed?.length === 0;
+    choose({}, own ? others : { ...others, [name]: text });
+    if (!own) announce(message ?? course.changesText(changed));
+  });
+  const label = make('label', { htmlFor: id, textContent: param.text });
+  const className = course.isList(param) ? 'param list' : 'param';
+  return make('div', { className }, label, input, make('p', { id: `${id}-note` }));
 }
 
 /** The chosen notebook, not yet run. */
@@ -49,12 +111,14 @@ function show() {
   const [title, about] = NOTEBOOKS[chosen.notebook];
   $('title').textContent = title;
   $('about').textContent = about;
+  $('changed').textContent = '';
   $('outcome').textContent = '';
   $('error').hidden = true;
   $('size').value = chosen.size;
   $('seed').value = chosen.seed;
   for (const radio of document.querySelectorAll('input[name="notebook"]'))
     radio.checked = radio.value === chosen.notebook;
+  showParams();
 }
 
 function stop(text = 'Each cell shows its code when it has run.') {
@@ -68,13 +132,16 @@ function stop(text = 'Each cell shows its code when it has run.') {
 function run() {
   if (worker !== undefined) return stop('Stopped.');
   show();
+  const wrong = document.querySelector('#params [aria-invalid="true"]');
+  if (wrong !== null) return wrong.focus();
   const { notebook, size, seed } = chosen;
   const counts = { ok: 0, off: 0, 'not comparable': 0, '': 0 };
   worker = new Worker(new URL('./course.worker.js', import.meta.url), { type: 'module' });
   $('run').textContent = 'Stop';
   $('doing').textContent = 'Starting …';
-  worker.onmessage = async ({ target, data: { progress, cell, done, error } }) => {
+  worker.onmessage = async ({ target, data: { changed, progress, cell, done, error } }) => {
     if (target !== worker) return;
+    if (changed) $('changed').textContent = `Parameters changed: ${changed}.`;
     if (progress !== undefined) {
       $('progress').value = progress.share;
       $('doing').textContent = [progress.what, progress.detail].filter((text) => text !== '').join(', ');
@@ -82,7 +149,8 @@ function run() {
     if (cell !== undefined) {
       for (const { status } of cell.figures) counts[status]++;
       const off = counts.off > 0 ? `, ${counts.off} off` : '';
-      const others = counts['not comparable'] > 0 ? `, ${counts['not comparable']} of other images, or fewer` : '';
+      const why = $('changed').textContent === '' ? 'of other images, or fewer' : 'of other parameters or images';
+      const others = counts['not comparable'] > 0 ? `, ${counts['not comparable']} ${why}` : '';
       $('outcome').textContent = `Figures beside the notebook’s: ${counts.ok} ok${off}${others}.`;
       // In its place at once; the code follows.
       const section = cellElement(cell);
@@ -107,7 +175,7 @@ function run() {
     $('error').hidden = false;
     $('error').textContent = message ?? 'The worker could not be started';
   };
-  worker.postMessage({ name: notebook, size, seed, file });
+  worker.postMessage({ name: notebook, size, seed, set, file });
 }
 
 const folded = (title, content) => make('details', {}, make('summary', { textContent: title }), content);
@@ -204,8 +272,19 @@ $('seed').addEventListener('change', ({ target }) => {
 $('run').addEventListener('click', run);
 $('data-file').addEventListener('change', ({ target }) => useFile(target.files[0]));
 dropZone($('data-drop'), ({ files }) => useFile(files[0]));
+$('params-reset').addEventListener('click', () => {
+  choose({}, {});
+  announce('All parameters are at their defaults.');
+});
 addEventListener('hashchange', () => {
   read();
   show();
 });
 show();
+try {
+  course = await import('../../dist/cli-notebooks.js');
+  showParams();
+} catch (error) {
+  $('error').hidden = false;
+  $('error').textContent = error.message;
+}

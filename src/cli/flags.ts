@@ -12,6 +12,8 @@ export interface ValueFlag<T> {
   value: string;
   /** What --name stands for without a value; undefined: it needs one. */
   bare?: string;
+  /** May be given again: the values of all of them, none if it is not given. */
+  many?: true;
   text: string;
   /** Heading in --help; 'Options' unless given. */
   group?: string;
@@ -32,7 +34,9 @@ export interface Switch {
 export type Flags = Record<string, ValueFlag<unknown> | Switch>;
 
 /** What was given: undefined where nothing was; switches are always true or false. */
-export type Values<F extends Flags> = { [K in keyof F]: F[K] extends ValueFlag<infer T> ? T | undefined : boolean };
+export type Values<F extends Flags> = {
+  [K in keyof F]: F[K] extends ValueFlag<infer T> ? (F[K] extends { many: true } ? T[] : T | undefined) : boolean;
+};
 
 /** A word after the command's name; without it the command line is wrong. */
 export interface Argument {
@@ -252,13 +256,12 @@ function readAll(flags: Flags, options: Record<string, unknown>, argv: readonly 
   for (const [name, flag] of Object.entries(flags)) {
     const given = options[name];
     const shown = flagName(name, flag);
-    if (Array.isArray(given) && 'value' in flag) throw new UsageError(`${shown} is given more than once`);
+    if (Array.isArray(given) && 'value' in flag && !flag.many) throw new UsageError(`${shown} is given more than once`);
     if (!('value' in flag)) {
       values[name] = Array.isArray(given) ? given.at(-1) : (given ?? flag.negated ?? false);
-    } else if (given === undefined) {
-      values[name] = undefined;
     } else {
-      values[name] = read(flag, shown, asTyped(argv, shown) ?? flag.bare);
+      const all = given === undefined ? [] : asTyped(argv, shown).map((typed) => read(flag, shown, typed ?? flag.bare));
+      values[name] = flag.many ? all : all[0];
     }
   }
   return values;
@@ -273,12 +276,13 @@ function read(flag: ValueFlag<unknown>, shown: string, typed: string | undefined
   }
 }
 
-/** The value as it stands on the command line: cac makes numbers of whatever looks like one, also in file names. */
-function asTyped(argv: readonly string[], shown: string): string | undefined {
-  const at = argv.findIndex((part) => part === shown || part.startsWith(`${shown}=`));
-  if (at < 0) return undefined;
-  const part = argv[at] as string;
-  if (part !== shown) return part.slice(shown.length + 1);
-  const next = argv[at + 1];
-  return next?.startsWith('-') ? undefined : next;
+/** The values as they stand on the command line: cac makes numbers of whatever looks like one, also in file names. */
+function asTyped(argv: readonly string[], shown: string): (string | undefined)[] {
+  const found = argv.flatMap((part, at) => {
+    if (part.startsWith(`${shown}=`)) return [part.slice(shown.length + 1)];
+    const next = argv[at + 1];
+    return part === shown ? [next?.startsWith('-') ? undefined : next] : [];
+  });
+  // cac knows more ways to write a name.
+  return found.length > 0 ? found : [undefined];
 }

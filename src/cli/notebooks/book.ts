@@ -4,6 +4,7 @@ import type { Progress } from '../terminal.js';
 import type { DataSource } from './data.js';
 import type { Expected } from './figures.js';
 import type { Image } from './images.js';
+import type { Params, Settled, Values } from './params.js';
 
 export type Status = 'ok' | 'off' | 'not comparable' | '';
 
@@ -88,7 +89,9 @@ export class Cell {
 
   /** A figure beside the notebook's own. */
   figure(name: string, value: number | string, expected: Expected): void {
-    const comparable = !expected.data || this.book.comparable;
+    const { comparable: images, settings } = this.book;
+    const own = !expected.trained || settings.params.changed.length === 0;
+    const comparable = (!expected.data || images) && own;
     const status = comparable ? (holds(value, expected) ? 'ok' : 'off') : 'not comparable';
     const exact = 'close' in expected.rule && typeof value === 'number';
     const shown = exact ? String(Number(value.toPrecision(13))) : show(value);
@@ -123,12 +126,13 @@ export class Cell {
   };
 }
 
-export interface Settings {
+export interface Settings<P extends Params = Params> {
   /** Few images and steps. */
   quick: boolean;
   /** Also what takes more than some minutes. */
   long: boolean;
   data: DataSource;
+  params: Settled<P>;
   /** Of the default stream, where a notebook does not seed it. */
   seed: number;
   progress: Progress;
@@ -137,10 +141,14 @@ export interface Settings {
   onCell?: (cell: Cell, number: number) => void;
 }
 
-export class Book {
+export class Book<P extends Params = Params> {
   readonly cells: Cell[] = [];
 
-  constructor(readonly settings: Settings) {}
+  constructor(readonly settings: Settings<P>) {}
+
+  get params(): Values<P> {
+    return this.settings.params.values;
+  }
 
   get data(): DataSource {
     return this.settings.data;
@@ -157,6 +165,11 @@ export class Book {
   /** Whether accuracies are of the same images, and of as many, as the notebooks'. */
   get comparable(): boolean {
     return this.data.real && !this.settings.quick;
+  }
+
+  /** Whether one of these parameters is not the notebook's own. */
+  changed(...names: readonly (keyof P)[]): boolean {
+    return this.settings.params.changed.some(({ name }) => names.includes(name));
   }
 
   /** A number of images, steps or epochs: the notebook's, or that of a quick run. */
@@ -213,8 +226,9 @@ export class Book {
   }
 }
 
-export interface Notebook {
+export interface Notebook<P extends Params = Params> {
   name: string;
   title: string;
-  run(book: Book): Promise<void>;
+  params: P;
+  run(book: Book<P>): Promise<void>;
 }

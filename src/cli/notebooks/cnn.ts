@@ -1,16 +1,10 @@
 /** The three-layer convolutional net. */
-import {
-  random,
-  scope,
-  type Tensor,
-  ThreeLayerConvNet,
-  type ThreeLayerConvNetOptions,
-  visualizeGrid,
-} from '../../index.js';
+import { random, scope, type Tensor, ThreeLayerConvNet, visualizeGrid } from '../../index.js';
 import type { Book, Notebook } from './book.js';
 import { checkModel, float64, hitRate, labels, randn } from './checks.js';
 import { figures } from './figures.js';
 import { type Image, png } from './images.js';
+import { count, epochs, positive, sized, strength, width } from './params.js';
 import { columnsFor } from './pixels.js';
 import { curves } from './plots.js';
 import { type Data, firstOf } from './updateCells.js';
@@ -23,6 +17,15 @@ function filterGrid(W: Tensor): Image {
     ),
   );
 }
+
+const params = {
+  learningRate: positive(1e-3, 'Learning rate of Adam'),
+  reg: strength(1e-3, 'One epoch: regularisation'),
+  numFilters: count(32, 'One epoch: filters', 256),
+  filterSize: { ...count(7, 'One epoch: side of the filters', 15), odd: true },
+  hiddenSize: width(sized(500, 50), 'Hidden units'),
+  epochs: epochs(sized(1, 1, 15), 'Batch norm: epochs'),
+};
 
 async function checkCells(book: Book): Promise<void> {
   await book.cell('Initial loss', (cell) => {
@@ -57,9 +60,10 @@ async function checkCells(book: Book): Promise<void> {
   });
 }
 
-async function trainingCells(book: Book, data: Data): Promise<void> {
+async function trainingCells(book: Book<typeof params>, data: Data): Promise<void> {
   const rate = (model: ThreeLayerConvNet, X: Tensor, y: Tensor) => scope(() => hitRate(model.predict(X), y));
-  const adam = { updateRule: 'adam', optimConfig: { learningRate: 1e-3 } } as const;
+  const { learningRate, reg, numFilters, filterSize, hiddenSize: hiddenDim, epochs } = book.params;
+  const adam = { updateRule: 'adam', optimConfig: { learningRate } } as const;
 
   await book.cell('A few images by heart', async (cell) => {
     book.reseed();
@@ -76,8 +80,7 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
 
   await book.cell('One epoch', async (cell) => {
     book.reseed();
-    const size: ThreeLayerConvNetOptions = { weightScale: 1e-3, hiddenDim: book.size(500, 50), reg: 1e-3 };
-    const model = new ThreeLayerConvNet(size);
+    const model = new ThreeLayerConvNet({ weightScale: 1e-3, numFilters, filterSize, hiddenDim, reg });
     const options = { ...adam, numEpochs: 1, batchSize: 50, printEvery: 20 };
     const solver = await book.train(cell, 'one epoch', model, data, options);
     cell.figure('best validation accuracy', solver.bestValAcc, figures.cnnEpoch);
@@ -88,24 +91,25 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
     model.dispose();
   });
 
-  await book.cell(book.long ? 'Batch norm, fifteen epochs' : 'Batch norm, one epoch', async (cell) => {
+  await book.cell('Batch norm', async (cell) => {
     book.reseed();
-    const size = { numFilters: book.size(64, 8), filterSize: 3, hiddenDim: book.size(500, 50) };
+    const size = { numFilters: book.size(64, 8), filterSize: 3, hiddenDim };
     const model = new ThreeLayerConvNet({ ...size, reg: 5e-3, useBatchnorm: true });
-    const epochs = { numEpochs: book.long ? 15 : 1, lrDecay: 0.99, batchSize: 50 };
-    const solver = await book.train(cell, 'batch norm', model, data, { ...adam, ...epochs });
+    const options = { ...adam, numEpochs: epochs, lrDecay: 0.99, batchSize: 50 };
+    const solver = await book.train(cell, 'batch norm', model, data, options);
     if (book.long) cell.figure('best validation accuracy', solver.bestValAcc, figures.cnnBatchnorm);
     else cell.accuracy('best validation accuracy', solver.bestValAcc);
     cell.accuracy('test accuracy', rate(model, data.XTest, data.yTest));
     cell.picture('batchnorm', 'Loss and accuracies.', curves(solver));
     cell.picture('filters-batchnorm', 'The filters.', filterGrid(model.params.W1));
-    if (!book.long) cell.note('The notebook trains it for fifteen epochs, to 0.674; so does --long.');
+    if (!book.long && !book.changed('epochs'))
+      cell.note('The notebook trains it for fifteen epochs, to 0.674; so does --long.');
     solver.dispose();
     model.dispose();
   });
 }
 
-async function run(book: Book): Promise<void> {
+async function run(book: Book<typeof params>): Promise<void> {
   await checkCells(book);
   const sizes = {
     numTraining: book.size(49000, 200),
@@ -117,4 +121,4 @@ async function run(book: Book): Promise<void> {
   for (const t of [data.XTrain, data.yTrain, data.XVal, data.yVal, data.XTest, data.yTest, data.meanImage]) t.dispose();
 }
 
-export const cnn: Notebook = { name: 'cnn', title: 'A convolutional net', run };
+export const cnn: Notebook<typeof params> = { name: 'cnn', title: 'A convolutional net', params, run };

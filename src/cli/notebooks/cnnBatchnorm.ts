@@ -21,8 +21,18 @@ import {
 import type { Book, Cell, Notebook } from './book.js';
 import { checkLayer, checkModel, float64, labels, randn } from './checks.js';
 import { figures } from './figures.js';
+import { batch, count, epochs, positive, sized, width } from './params.js';
 import { comparison, type History, type Panel, type Point, plot, type Series } from './plots.js';
 import { type Data, firstOf } from './updateCells.js';
+
+const params = {
+  learningRate: positive(1e-3, 'Learning rate of Adam'),
+  batchSize: batch(50, 'Batch size'),
+  weightScale: positive(2e-2, 'Comparison: scale of the first weights', 10),
+  layers: count(5, 'Comparison: hidden layers', 20),
+  hiddenSize: width(100, 'Comparison: units of each layer'),
+  epochs: epochs(sized(10, 2), 'Comparison: epochs'),
+};
 
 /** Mean and deviation of each channel of (N, C, H, W). */
 function statistics(x: Tensor): { means: number[]; stds: number[] } {
@@ -157,7 +167,9 @@ async function gradientCells(book: Book): Promise<void> {
   });
 }
 
-async function trainingCells(book: Book, data: Data): Promise<void> {
+async function trainingCells(book: Book<typeof params>, data: Data): Promise<void> {
+  const { learningRate, batchSize, weightScale, layers, hiddenSize, epochs } = book.params;
+  const adam = { updateRule: 'adam', optimConfig: { learningRate }, batchSize } as const;
   const some = firstOf(data, book.size(1000, 100));
   const norms = [
     ['none', null],
@@ -168,11 +180,8 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
     const runs: Record<string, History> = {};
     for (const [name, normalization] of norms) {
       book.reseed();
-      const model = new FullyConnectedNet([100, 100, 100, 100, 100], { weightScale: 2e-2, normalization });
-      const solver = await book.train(cell, name, model, some, {
-        ...{ updateRule: 'adam', optimConfig: { learningRate: 1e-3 } },
-        ...{ numEpochs: book.size(10, 2), batchSize: 50 },
-      });
+      const model = new FullyConnectedNet(Array(layers).fill(hiddenSize), { weightScale, normalization });
+      const solver = await book.train(cell, name, model, some, { ...adam, numEpochs: epochs });
       const { lossHistory, trainAccHistory, valAccHistory, bestValAcc } = solver;
       runs[name] = { lossHistory, trainAccHistory, valAccHistory };
       cell.accuracy(`training accuracy, ${name}`, Math.max(...trainAccHistory));
@@ -180,7 +189,7 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
       solver.dispose();
       model.dispose();
     }
-    cell.picture('norms', 'Five hidden layers, from the same weights.', comparison(runs));
+    cell.picture('norms', 'With the norms and without, from the same weights.', comparison(runs));
   });
   await book.cell('Norms and the scale of the first weights', async (cell) => {
     const count = book.size(13, 3);
@@ -192,8 +201,8 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
         book.reseed();
         const model = new FullyConnectedNet([50, 50, 50, 50, 50, 50, 50], { weightScale, normalization });
         const solver = await book.train(cell, `${name}, scale ${weightScale.toPrecision(2)}`, model, some, {
-          ...{ updateRule: 'adam', optimConfig: { learningRate: 1e-3 } },
-          ...{ numEpochs: book.size(10, 1), batchSize: 50, numTrainSamples: null },
+          ...adam,
+          ...{ numEpochs: book.size(10, 1), numTrainSamples: null },
         });
         const last = solver.lossHistory.slice(-10);
         points.train.push([weightScale, Math.max(...solver.trainAccHistory)]);
@@ -225,7 +234,7 @@ async function trainingCells(book: Book, data: Data): Promise<void> {
   });
 }
 
-async function run(book: Book): Promise<void> {
+async function run(book: Book<typeof params>): Promise<void> {
   await forwardCells(book);
   await gradientCells(book);
   const sizes = { numTraining: book.size(1000, 100), numValidation: book.size(1000, 100), numTest: 1 };
@@ -234,4 +243,5 @@ async function run(book: Book): Promise<void> {
   for (const t of [data.XTrain, data.yTrain, data.XVal, data.yVal, data.XTest, data.yTest, data.meanImage]) t.dispose();
 }
 
-export const cnnBatchnorm: Notebook = { name: 'cnn-batchnorm', title: 'Batch norm and its relatives', run };
+const title = 'Batch norm and its relatives';
+export const cnnBatchnorm: Notebook<typeof params> = { name: 'cnn-batchnorm', title, params, run };

@@ -163,4 +163,4 @@ async function run(book: Book): Promise<void> {
   await convSandwichCells(book);
 }
 
-export const cnnLayers: Notebook = { name: 'cnn-layers', title: 'Layers of convolutional nets', run };
+export const cnnLayers: Notebook = { name: 'cnn-layers', title: 'Layers of convolutional nets', params: {}, run };

@@ -4,10 +4,19 @@ import type { Book, Notebook } from './book.js';
 import { checkModel, float64, labels, randn } from './checks.js';
 import { figures } from './figures.js';
 import { dropoutCells } from './layerCells.js';
+import { batch, epochs, positive, sized, width } from './params.js';
 import { comparison, type History } from './plots.js';
 import { firstOf } from './updateCells.js';
 
-async function run(book: Book): Promise<void> {
+const params = {
+  keep: { value: [1, 0.5, 0.25], text: 'Shares of units kept, a net for each', low: 0, above: true, high: 1 },
+  learningRate: positive(5e-4, 'Learning rate of Adam'),
+  hiddenSize: width(500, 'Hidden units'),
+  epochs: epochs(sized(25, 2), 'Epochs'),
+  batchSize: batch(sized(100, 50), 'Batch size'),
+};
+
+async function run(book: Book<typeof params>): Promise<void> {
   await dropoutCells(book);
   await book.cell('Gradients of nets with dropout', (cell) => {
     scope(() => {
@@ -30,14 +39,15 @@ async function run(book: Book): Promise<void> {
   const sizes = { numTraining: book.size(500, 200), numValidation: book.size(1000, 100), numTest: 1 };
   const data = await book.data.load(sizes);
   await book.cell('A small training set, with and without dropout', async (cell) => {
+    const { keep, learningRate, hiddenSize, epochs, batchSize } = book.params;
     const runs: Record<string, History> = {};
-    for (const dropoutKeepRatio of [1, 0.5, 0.25]) {
+    for (const dropoutKeepRatio of keep) {
       book.reseed();
       const name = dropoutKeepRatio === 1 ? 'no dropout' : `keep ${dropoutKeepRatio}`;
-      const model = new FullyConnectedNet([500], { dropoutKeepRatio });
+      const model = new FullyConnectedNet([hiddenSize], { dropoutKeepRatio });
       const solver = await book.train(cell, name, model, firstOf(data, 500), {
-        ...{ updateRule: 'adam', optimConfig: { learningRate: 5e-4 } },
-        ...{ numEpochs: book.size(25, 2), batchSize: book.size(100, 50) },
+        ...{ updateRule: 'adam', optimConfig: { learningRate } },
+        ...{ numEpochs: epochs, batchSize },
       });
       const { lossHistory, trainAccHistory, valAccHistory, bestValAcc } = solver;
       runs[name] = { lossHistory, trainAccHistory, valAccHistory };
@@ -51,4 +61,4 @@ async function run(book: Book): Promise<void> {
   for (const t of [data.XTrain, data.yTrain, data.XVal, data.yVal, data.XTest, data.yTest, data.meanImage]) t.dispose();
 }
 
-export const dropout: Notebook = { name: 'dropout', title: 'Dropout', run };
+export const dropout: Notebook<typeof params> = { name: 'dropout', title: 'Dropout', params, run };

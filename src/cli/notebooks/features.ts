@@ -18,11 +18,21 @@ import type { Book, Notebook } from './book.js';
 import { hitRate } from './checks.js';
 import { figures } from './figures.js';
 import { captioned, headed, type Image } from './images.js';
+import { epochs, positive, sized, strength, width } from './params.js';
 import { asPictures } from './pixels.js';
 import { confusion, curves, type Point, plot } from './plots.js';
 import { accuracies, type Search, type Sets, search, showSearch } from './softmax.js';
 
 const BINS = 25;
+
+const params = {
+  searchRates: positive([1e-7, 1e-6], 'Softmax: learning rates of the search'),
+  searchRegs: strength([5e5, 5e6], 'Softmax: regularisations of the search'),
+  hiddenSize: width(500, 'Net: hidden units'),
+  learningRate: positive(2.75e-2, 'Net: learning rate'),
+  reg: strength(1e-6, 'Net: regularisation'),
+  epochs: epochs(sized(20, 2), 'Net: epochs'),
+};
 
 /** Images beside their histograms of gradients. */
 function hogPicture(images: Tensor, y: Tensor, classes: readonly string[]): Image {
@@ -68,7 +78,7 @@ function mistakes(images: Tensor, y: Tensor, predicted: Tensor, classes: readonl
   });
 }
 
-async function run(book: Book): Promise<void> {
+async function run(book: Book<typeof params>): Promise<void> {
   const [numTraining, others] = [book.size(49000, 500), book.size(1000, 100)];
   const sizes = { numTraining, numValidation: others, numTest: others };
   const data = await book.data.load({ ...sizes, subtractMean: false, layout: 'rows', dtype: 'float32' });
@@ -127,7 +137,7 @@ async function run(book: Book): Promise<void> {
     const history = first.train(sets.XTrain, yTrain, { learningRate: 1e-7, reg: 5e5, numIters: 1 });
     cell.figure('first loss, reg 5e5', history[0], figures.featuresFirstLoss);
     first.dispose();
-    const results = search(sets, [1e-7, 1e-6], [5e5, 5e6], book.size(1000, 30));
+    const results = search(sets, book.params.searchRates, book.params.searchRegs, book.size(1000, 30));
     const best: Search = showSearch(cell, 'search', results);
     cell.figure('best validation accuracy', best.val, figures.featuresVal);
     const classifier = new Softmax();
@@ -146,7 +156,8 @@ async function run(book: Book): Promise<void> {
 
   await book.cell('A net on features', async (cell) => {
     const [XTrain, XVal, XTest] = [sets.XTrain, sets.XVal, sets.XTest].map(removeBias);
-    const net = (reg: number) => new TwoLayerNet({ inputDim: XTrain.shape[1], hiddenDim: 500, reg });
+    const { hiddenSize: hiddenDim, learningRate, reg, epochs: numEpochs } = book.params;
+    const net = (reg: number) => new TwoLayerNet({ inputDim: XTrain.shape[1], hiddenDim, reg });
     if (book.long || book.quick) {
       const results: Search[] = [];
       for (const learningRate of book.quick ? [2.75e-2] : [1e-3, 1e-2, 2.75e-2]) {
@@ -169,17 +180,19 @@ async function run(book: Book): Promise<void> {
         }
       }
       showSearch(cell, 'search-net', results);
-    } else cell.note('The numbers that the notebook’s search found; --long does the search.');
+    } else if (!book.changed('learningRate', 'reg')) {
+      cell.note('The numbers that the notebook’s search found; --long does the search.');
+    }
     book.reseed();
-    const model = net(1e-6);
+    const model = net(reg);
     const solver = await book.train(
       cell,
       'net on features',
       model,
       { XTrain, yTrain, XVal, yVal },
       {
-        optimConfig: { learningRate: 2.75e-2 },
-        ...{ numEpochs: book.size(20, 2), batchSize: book.size(200, 50) },
+        optimConfig: { learningRate },
+        ...{ numEpochs, batchSize: book.size(200, 50) },
       },
     );
     cell.figure('best validation accuracy', solver.bestValAcc, figures.featuresNetVal);
@@ -195,4 +208,5 @@ async function run(book: Book): Promise<void> {
   for (const t of [yTrain, yVal, yTest, meanImage]) t.dispose();
 }
 
-export const features: Notebook = { name: 'features', title: 'Features instead of pixels', run };
+const title = 'Features instead of pixels';
+export const features: Notebook<typeof params> = { name: 'features', title, params, run };

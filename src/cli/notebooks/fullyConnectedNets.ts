@@ -3,9 +3,21 @@ import { affineReluForward, FullyConnectedNet, mul, random, scope, type Tensor }
 import { type Book, type Notebook, show } from './book.js';
 import { checkModel, float64, hitRate, labels, numbersOf, randn } from './checks.js';
 import { figures } from './figures.js';
+import { positive, strength } from './params.js';
 import { comparison, curves, type History, histogram, type Panel, plot } from './plots.js';
 import { type Search, showSearch } from './softmax.js';
 import { adagradCell, adaptiveCell, compareCell, type Data, firstOf, momentumCell, type Run } from './updateCells.js';
+
+const params = {
+  threeRate: positive(1e-2, 'Fifty images, three layers: learning rate'),
+  threeScale: positive(1e-2, 'Fifty images, three layers: scale of the weights', 10),
+  fiveRate: positive(3e-3, 'Fifty images, five layers: learning rate'),
+  fiveScale: positive(5e-2, 'Fifty images, five layers: scale of the weights', 10),
+  learningRate: positive(1e-3, 'Good net: learning rate of Adam'),
+  reg: strength(1e-4, 'Good net: regularisation'),
+};
+
+type Own = Book<typeof params>;
 
 async function checkCell(book: Book): Promise<void> {
   await book.cell('Initial loss and gradients', (cell) => {
@@ -27,13 +39,14 @@ async function checkCell(book: Book): Promise<void> {
   });
 }
 
-async function overfitCell(book: Book, data: Data): Promise<void> {
+async function overfitCell(book: Own, data: Data): Promise<void> {
   await book.cell('Fifty images by heart', async (cell) => {
+    const { threeRate, threeScale, fiveRate, fiveScale } = book.params;
     const some = firstOf(data, 50);
     for (const [name, hidden, weightScale, learningRate, expected] of [
-      ['three layers', [100, 100], 1e-2, 1e-2, figures.overfit3],
+      ['three layers', [100, 100], threeScale, threeRate, figures.overfit3],
       ['three layers, small steps', [100, 100], 3e-2, 6e-4, figures.overfit3slow],
-      ['five layers', [100, 100, 100, 100], 5e-2, 3e-3, figures.overfit5],
+      ['five layers', [100, 100, 100, 100], fiveScale, fiveRate, figures.overfit5],
       ['five layers, steep', [100, 100, 100, 100], 3e-2, 0.04, figures.overfit5steep],
     ] as const) {
       book.reseed();
@@ -115,7 +128,7 @@ function activations({ params, paramNames }: FullyConnectedNet, X: Tensor): Floa
   });
 }
 
-async function bestCell(book: Book, data: Data): Promise<void> {
+async function bestCell(book: Own, data: Data): Promise<void> {
   const hidden = [100, 100, 100, 100, 100];
   if (book.long || book.quick) {
     await book.cell('Search for rate and regularisation', async (cell) => {
@@ -139,22 +152,25 @@ async function bestCell(book: Book, data: Data): Promise<void> {
   }
   await book.cell('A good net, and the test', async (cell) => {
     book.reseed();
-    const model = new FullyConnectedNet(hidden, { weightScale: 5e-2, reg: 1e-4 });
+    const { learningRate, reg } = book.params;
+    const model = new FullyConnectedNet(hidden, { weightScale: 5e-2, reg });
     const solver = await book.train(cell, 'good net', model, data, {
-      ...{ updateRule: 'adam', optimConfig: { learningRate: 1e-3 } },
+      ...{ updateRule: 'adam', optimConfig: { learningRate } },
       ...{ numEpochs: book.size(10, 1), batchSize: book.size(200, 50) },
     });
     const rate = (X: Tensor, y: Tensor) => scope(() => hitRate(model.predict(X), y));
     cell.figure('validation accuracy', rate(data.XVal, data.yVal), figures.fcBest);
     cell.figure('test accuracy', rate(data.XTest, data.yTest), figures.fcBestTest);
     cell.picture('best', 'Loss and accuracies.', curves(solver, 0.5));
-    if (!book.long) cell.note('The numbers that the notebook’s search found; --long does the search.');
+    if (!book.long && !book.changed('learningRate', 'reg')) {
+      cell.note('The numbers that the notebook’s search found; --long does the search.');
+    }
     solver.dispose();
     model.dispose();
   });
 }
 
-async function run(book: Book): Promise<void> {
+async function run(book: Own): Promise<void> {
   await checkCell(book);
   const sizes = {
     numTraining: book.size(49000, 500),
@@ -183,4 +199,5 @@ async function run(book: Book): Promise<void> {
   for (const t of [data.XTrain, data.yTrain, data.XVal, data.yVal, data.XTest, data.yTest, data.meanImage]) t.dispose();
 }
 
-export const fullyConnectedNets: Notebook = { name: 'fully-connected-nets', title: 'Fully connected nets', run };
+const title = 'Fully connected nets';
+export const fullyConnectedNets: Notebook<typeof params> = { name: 'fully-connected-nets', title, params, run };

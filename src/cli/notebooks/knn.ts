@@ -13,12 +13,22 @@ import {
 } from '../../index.js';
 import { accuracy, type Book, fixed, formatSeconds, type Notebook } from './book.js';
 import { float64, hitRate, numbersOf } from './checks.js';
-import { figures } from './figures.js';
+import { type Expected, figures } from './figures.js';
 import { captioned, headed, type Image, png } from './images.js';
+import { count, type Param, sized } from './params.js';
 import { asPictures, samples } from './pixels.js';
 import { type Point, plot } from './plots.js';
 
-const KS = [1, 3, 5, 8, 10, 12, 15, 20, 50, 100];
+/** Numbers of neighbours of which there are enough in half of the images. */
+const neighbourCount = <V extends Param['value']>(value: V, text: string) => count(value, text, sized(2499, 99));
+
+const KS = [1, 3, 5, 8, 10, 12, 15, 20, 50];
+const params = {
+  k: neighbourCount([1, 10], 'Neighbours that predict'),
+  searchK: neighbourCount(sized([...KS, 100], KS), 'Numbers of neighbours to choose from'),
+  folds: { ...count(5, 'Folds of the cross-validation', 20), low: 2 },
+  testK: neighbourCount(6, 'Neighbours in the test'),
+};
 
 function correct(predicted: Tensor, y: Tensor): number {
   return Math.round(hitRate(predicted, y) * y.size);
@@ -109,7 +119,7 @@ function borders(): Image {
   });
 }
 
-async function run(book: Book): Promise<void> {
+async function run(book: Book<typeof params>): Promise<void> {
   const [numTraining, numTest] = [book.size(5000, 200), book.size(500, 50)];
   const sizes = { numTraining, numValidation: 1, numTest };
   const data = await book.data.load({ ...sizes, subtractMean: false, layout: 'rows', dtype: 'float64' });
@@ -140,12 +150,12 @@ async function run(book: Book): Promise<void> {
 
   await book.cell('Predictions', (cell) => {
     cell.picture('neighbours', 'Test images and their nearest training images.', neighbours(XTest, XTrain, dists));
-    for (const [k, expected] of [
-      [1, figures.knn1],
-      [10, figures.knn10],
-    ] as const) {
+    const printed: Partial<Record<number, Expected>> = { 1: figures.knn1, 10: figures.knn10 };
+    for (const k of book.params.k) {
       const hits = scope(() => correct(knn.predictLabels(dists, k), yTest));
-      cell.figure(`correct of ${numTest}, k = ${k}`, hits, expected);
+      const expected = printed[k];
+      if (expected) cell.figure(`correct of ${numTest}, k = ${k}`, hits, expected);
+      else cell.value(`correct of ${numTest}, k = ${k}`, hits);
       cell.log(`Got ${hits} / ${numTest} correct => accuracy: ${fixed(hits / numTest)}`);
     }
   });
@@ -165,13 +175,13 @@ async function run(book: Book): Promise<void> {
 
   let best = 1;
   await book.cell('Cross-validation', (cell) => {
-    const ks = KS.filter((k) => k < numTraining / 2);
-    const found = crossValidateKnn(XTrain, yTrain, { folds: 5, ks, verbose: true, log: cell.log });
+    const { searchK: ks, folds } = book.params;
+    const found = crossValidateKnn(XTrain, yTrain, { folds, ks, verbose: true, log: cell.log });
     const mean = (list: readonly number[]) => list.reduce((sum, v) => sum + v, 0) / list.length;
     const deviation = (list: readonly number[]) => Math.sqrt(mean(list.map((v) => (v - mean(list)) ** 2)));
     best = ks.reduce((most, k) => (mean(found[k]) > mean(found[most]) ? k : most), ks[0]);
     cell.table(
-      ['k', 'folds', '', '', '', '', 'mean', 'std'],
+      ['k', 'folds', ...Array(folds - 1).fill(''), 'mean', 'std'],
       ks.map((k) => [String(k), ...found[k].map(accuracy), accuracy(mean(found[k])), accuracy(deviation(found[k]))]),
     );
     cell.value('best k', best);
@@ -187,15 +197,17 @@ async function run(book: Book): Promise<void> {
         { name: 'folds', look: 'dots' as const, points: ks.flatMap((k) => found[k].map((value): Point => [k, value])) },
       ],
     };
-    cell.picture('cross-validation', 'Accuracies of the five folds.', plot([panel], { height: 380 }));
+    cell.picture('cross-validation', 'Accuracies of the folds.', plot([panel], { height: 380 }));
   });
 
   await book.cell('Test with the best k', (cell) => {
+    const { testK } = book.params;
     const hits = (k: number) => scope(() => correct(knn.predict(XTest, { k }), yTest));
-    cell.figure(`correct of ${numTest}, k = 6`, hits(6), figures.knnBest);
+    cell.figure(`correct of ${numTest}, k = ${testK}`, hits(testK), figures.knnBest);
     cell.value(`correct of ${numTest}, k = ${best}`, hits(best));
     cell.accuracy('accuracy', hits(best) / numTest);
-    cell.note('The notebook comes to k = 6: its cross-validation takes pixels for distances.');
+    if (!book.changed('testK'))
+      cell.note('The notebook comes to k = 6: its cross-validation takes pixels for distances.');
   });
 
   await book.cell('What is true of nearest neighbours', (cell) => {
@@ -263,4 +275,4 @@ async function run(book: Book): Promise<void> {
   for (const t of [dists, XTrain, yTrain, data.XVal, data.yVal, XTest, yTest, data.meanImage]) t.dispose();
 }
 
-export const knn: Notebook = { name: 'knn', title: 'k nearest neighbours', run };
+export const knn: Notebook<typeof params> = { name: 'knn', title: 'k nearest neighbours', params, run };

@@ -17,4 +17,9 @@ async function run(book: Book): Promise<void> {
   await affineReluCell(book);
 }
 
-export const modularLayers: Notebook = { name: 'modular-layers', title: 'Modular neural nets: layers', run };
+export const modularLayers: Notebook = {
+  name: 'modular-layers',
+  title: 'Modular neural nets: layers',
+  params: {},
+  run,
+};

@@ -18,8 +18,20 @@ import {
 import { accuracy, type Book, fixed, type Notebook, show } from './book.js';
 import { checkModel, float64, hitRate, randn, spaced, sumAbsTo } from './checks.js';
 import { arrays, type Expected, figures } from './figures.js';
+import { batch, count, positive, sized, strength, width } from './params.js';
 import { weightGrid } from './pixels.js';
 import { curves, plot, series } from './plots.js';
+
+const params = {
+  hiddenSize: width(50, 'Hidden units'),
+  trainerRate: positive(1e-5, 'ClassifierTrainer: learning rate'),
+  learningRate: positive(7.943e-4, 'Tuned net: learning rate'),
+  reg: strength(0.1, 'Tuned net: regularisation'),
+  iterations: count(sized(2000, 20), 'Tuned net: steps', 100000),
+  batchSize: batch(sized(210, 50), 'Tuned net: batch size'),
+};
+
+type Own = Book<typeof params>;
 
 const toyLabels = [0, 1, 2, 2, 1];
 
@@ -109,7 +121,7 @@ async function classCells(book: Book): Promise<void> {
 }
 
 /** Random points of the notebook's grid until one reaches its goal. */
-async function searchCell(book: Book, data: Awaited<ReturnType<Book['data']['load']>>): Promise<void> {
+async function searchCell(book: Own, data: Awaited<ReturnType<Book['data']['load']>>): Promise<void> {
   await book.cell('A search that ends at one half', (cell) => {
     const { XTrain, yTrain, XVal, yVal } = data;
     const points = grid(notebookGrids.monolithic);
@@ -118,7 +130,7 @@ async function searchCell(book: Book, data: Awaited<ReturnType<Book['data']['loa
     let best = 0;
     for (const place of order.slice(0, book.size(40, 2))) {
       const { numIters, reg, batchSize, learningRate } = points[place] as Record<string, number>;
-      const net = new NeuralNet(3072, 50, 10);
+      const net = new NeuralNet(3072, book.params.hiddenSize, 10);
       const steps = { numIters: book.size(numIters, 10), batchSize: book.size(batchSize, 50) };
       net.train(XTrain, yTrain, XVal, yVal, { ...steps, learningRate, reg });
       const val = scope(() => hitRate(net.predict(XVal), yVal));
@@ -133,7 +145,7 @@ async function searchCell(book: Book, data: Awaited<ReturnType<Book['data']['loa
   });
 }
 
-async function run(book: Book): Promise<void> {
+async function run(book: Own): Promise<void> {
   await functionCells(book);
   await classCells(book);
   book.reseed();
@@ -144,12 +156,13 @@ async function run(book: Book): Promise<void> {
   };
   const data = await book.data.load({ ...sizes, layout: 'rows' });
   const { XTrain, yTrain, XVal, yVal, XTest, yTest, meanImage } = data;
+  const { hiddenSize, trainerRate, learningRate, reg, iterations, batchSize } = book.params;
 
   await book.cell('ClassifierTrainer on images', (cell) => {
     scope(() => {
-      const model = initTwoLayerModel(3072, 50, 10);
+      const model = initTwoLayerModel(3072, hiddenSize, 10);
       const trainer = new ClassifierTrainer();
-      const rates = { learningRate: 1e-5, momentum: 0.9, learningRateDecay: 0.95, reg: 1 };
+      const rates = { learningRate: trainerRate, momentum: 0.9, learningRateDecay: 0.95, reg: 1 };
       const options = {
         ...rates,
         numEpochs: book.size(5, 1),
@@ -201,26 +214,16 @@ async function run(book: Book): Promise<void> {
     [
       'Images, and steps that are too small',
       'slow',
-      { numIters: 1000, batchSize: 200, learningRate: 1e-4, reg: 0.25 },
+      { numIters: book.size(1000, 20), batchSize: book.size(200, 50), learningRate: 1e-4, reg: 0.25 },
       figures.neural1000,
     ],
-    [
-      'The numbers a search found',
-      'tuned',
-      { numIters: 2000, batchSize: 210, learningRate: 7.943e-4, reg: 0.1 },
-      figures.neuralBest,
-    ],
+    ['The numbers a search found', 'tuned', { numIters: iterations, batchSize, learningRate, reg }, figures.neuralBest],
   ] as const) {
     await book.cell(title, (cell) => {
-      const net = new NeuralNet(3072, 50, 10);
+      const net = new NeuralNet(3072, hiddenSize, 10);
       nets.push({ net, name });
-      const steps = {
-        ...options,
-        numIters: book.size(options.numIters, 20),
-        batchSize: book.size(options.batchSize, 50),
-      };
       const found = net.train(XTrain, yTrain, XVal, yVal, {
-        ...steps,
+        ...options,
         learningRateDecay: 0.95,
         verbose: true,
         log: cell.log,
@@ -259,4 +262,5 @@ async function run(book: Book): Promise<void> {
   for (const t of [XTrain, yTrain, XVal, yVal, XTest, yTest, meanImage]) t.dispose();
 }
 
-export const neuralNet: Notebook = { name: 'neural-net', title: 'Two-layer nets in one piece', run };
+const title = 'Two-layer nets in one piece';
+export const neuralNet: Notebook<typeof params> = { name: 'neural-net', title, params, run };

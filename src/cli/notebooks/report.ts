@@ -2,6 +2,7 @@
 import type { Info } from '../../index.js';
 import { type Cell, type Figure, formatSeconds, type Picture, type Table } from './book.js';
 import { base64, escapeXml } from './images.js';
+import { type Change, changesText } from './params.js';
 
 export interface Report {
   title: string;
@@ -9,6 +10,7 @@ export interface Report {
   subtitle: string;
   cells: readonly Cell[];
   engine: Info;
+  changed: readonly Change[];
   /** How this report is made. */
   command: string;
   seconds: number;
@@ -105,21 +107,26 @@ function section(cell: Cell, number: number): string {
   return [heading, texts, figureTable(figures), tables.map(plainTable).join(''), shown, printed].join('');
 }
 
-export function html({ title, subtitle, cells, engine, command, seconds }: Report): string {
+export function html({ title, subtitle, cells, engine, changed, command, seconds }: Report): string {
   const { ok, off, other } = count(cells);
   const parts = [
     `<span class="ok">${ok} ok</span>`,
     `<span class="${off > 0 ? 'off' : 'soft'}">${off} off</span>`,
-    ...(other > 0 ? [`<span class="soft">${other} not comparable: other images, or fewer</span>`] : []),
+    ...(other > 0
+      ? [
+          `<span class="soft">${other} not comparable: ${changed.length > 0 ? 'other parameters or images' : 'other images, or fewer'}</span>`,
+        ]
+      : []),
   ];
   const machine = `${engine.build} build, ${engine.threads} thread${engine.threads === 1 ? '' : 's'}, ${engine.runtime}`;
+  const set = changed.length > 0 ? `<p>Parameters changed: ${escapeXml(changesText(changed))}.</p>\n` : '';
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escapeXml(title)} – lanewise</title><style>${STYLE}</style></head><body>
 <h1>${escapeXml(title)}</h1>
 <p class="soft">${escapeXml(subtitle)}; ${escapeXml(machine)}; ${formatSeconds(seconds)}</p>
 <p>Figures beside those that the course's notebooks print: ${parts.join(', ')}.</p>
-<p><code>${escapeXml(command)}</code></p>
+${set}<p><code>${escapeXml(command)}</code></p>
 ${cells.map((cell, i) => section(cell, i + 1)).join('\n')}
 </body></html>
 `;

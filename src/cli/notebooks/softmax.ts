@@ -23,6 +23,7 @@ import { type Book, type Cell, fixed, formatSeconds, type Notebook, show } from 
 import { hitRate, numbersOf } from './checks.js';
 import { figures } from './figures.js';
 import { captioned } from './images.js';
+import { batch, count, positive, sized, strength } from './params.js';
 import { samples, templates } from './pixels.js';
 import { plot, series, squares } from './plots.js';
 
@@ -94,7 +95,16 @@ export function accuracies(classifier: Softmax | LinearSVM, { XTrain, yTrain, XV
   return [of(XTrain, yTrain), of(XVal, yVal)];
 }
 
-async function run(book: Book): Promise<void> {
+const params = {
+  learningRate: positive(1e-7, 'Learning rate'),
+  reg: strength(2.5e4, 'Regularisation'),
+  iterations: count(sized(1500, 30), 'Steps', 100000),
+  batchSize: batch(200, 'Batch size'),
+  searchRates: positive(sized([1e-6, 1e-5, 1e-4, 1e-3], [1e-6, 1e-3]), 'Learning rates of the search'),
+  searchRegs: strength(sized([1e3, 1e4, 2.5e4, 5e4], [1e4, 5e4]), 'Regularisations of the search'),
+};
+
+async function run(book: Book<typeof params>): Promise<void> {
   const [numTraining, others, numDev] = [book.size(49000, 500), book.size(1000, 100), book.size(500, 60)];
   const sizes = { numTraining, numValidation: others, numTest: others };
   const data = await book.data.load({ ...sizes, layout: 'rows', dtype: 'float32' });
@@ -167,12 +177,12 @@ async function run(book: Book): Promise<void> {
     }
   });
 
+  const { learningRate, reg, iterations: numIters, batchSize } = book.params;
+  const descent = { learningRate, reg, numIters, batchSize };
   const classifier = new Softmax();
   await book.cell('Stochastic gradient descent', async (cell) => {
-    const numIters = book.size(1500, 30);
-    const options = { learningRate: 1e-7, reg: 2.5e4, numIters, verbose: true, log: cell.log };
     const start = performance.now();
-    const history = classifier.train(XTrain, yTrain, options);
+    const history = classifier.train(XTrain, yTrain, { ...descent, verbose: true, log: cell.log });
     cell.value(`time, ${numIters} steps`, formatSeconds((performance.now() - start) / 1000));
     cell.figure('first loss', history[0], figures.pixelsFirstLoss);
     const [train, val] = accuracies(classifier, sets);
@@ -192,9 +202,8 @@ async function run(book: Book): Promise<void> {
 
   let best: Search = { learningRate: 1e-6, reg: 1e4, train: 0, val: 0 };
   await book.cell('Search for rate and regularisation', (cell) => {
-    const rates = book.quick ? [1e-6, 1e-3] : [1e-6, 1e-5, 1e-4, 1e-3];
-    const regs = book.quick ? [1e4, 5e4] : [1e3, 1e4, 2.5e4, 5e4];
-    const results = search(sets, rates, regs, book.size(200, 20));
+    const { searchRates, searchRegs } = book.params;
+    const results = search(sets, searchRates, searchRegs, book.size(200, 20));
     best = showSearch(cell, 'search', results);
     cell.figure('best validation accuracy', best.val, figures.pixelsBest);
     cell.value('at', `rate ${power(best.learningRate)}, reg ${power(best.reg)}`);
@@ -218,7 +227,7 @@ async function run(book: Book): Promise<void> {
       templates(final.W as Tensor, classes),
     );
     const svm = new LinearSVM();
-    svm.train(XTrain, yTrain, { learningRate: 1e-7, reg: 2.5e4, numIters: book.size(1500, 30) });
+    svm.train(XTrain, yTrain, descent);
     const [train, val] = accuracies(svm, sets);
     cell.accuracy('SVM, training accuracy', train);
     cell.accuracy('SVM, validation accuracy', val);
@@ -244,4 +253,4 @@ async function run(book: Book): Promise<void> {
   for (const t of [XTrain, XVal, XTest, XDev, yDev, yTrain, yVal, yTest, meanImage, W, chosen]) t.dispose();
 }
 
-export const softmax: Notebook = { name: 'softmax', title: 'Softmax on pixels', run };
+export const softmax: Notebook<typeof params> = { name: 'softmax', title: 'Softmax on pixels', params, run };

@@ -4,10 +4,20 @@ import { accuracy, type Book, type Notebook, show } from './book.js';
 import { checkModel, float64, hitRate, labels, randn, relErrorTo, spaced } from './checks.js';
 import { arrays, figures } from './figures.js';
 import { affineCells, affineReluCell, lossCell, reluCells } from './layerCells.js';
+import { batch, epochs, positive, sized, strength, width } from './params.js';
 import { weightGrid } from './pixels.js';
 import { comparison, curves, type History } from './plots.js';
 import { type Search, showSearch } from './softmax.js';
 import { type Data, firstOf } from './updateCells.js';
+
+const params = {
+  hiddenSize: width(100, 'First net: hidden units'),
+  learningRate: positive(1e-3, 'First net: learning rate'),
+  epochs: epochs(sized(10, 1), 'First net: epochs'),
+  batchSize: batch(sized(100, 50), 'First net: batch size'),
+  searchRates: positive(sized([1e-5, 1e-4, 1e-3], [1e-3]), 'Learning rates of the search'),
+  searchRegs: strength(sized([1e-6, 1e-2, 1, 10], [1e-6, 10]), 'Regularisations of the search'),
+};
 
 async function netCell(book: Book): Promise<void> {
   await book.cell('The two-layer net: weights, scores, loss, gradients', (cell) => {
@@ -79,7 +89,7 @@ async function gapCell(book: Book, data: Data): Promise<void> {
   });
 }
 
-async function run(book: Book): Promise<void> {
+async function run(book: Book<typeof params>): Promise<void> {
   await affineCells(book);
   await reluCells(book);
   await affineReluCell(book);
@@ -92,17 +102,14 @@ async function run(book: Book): Promise<void> {
     numTest: book.size(1000, 100),
   };
   const data = await book.data.load(sizes);
-  const epochs = (full: number) => book.size(full, 1);
-  const batchSize = (full: number) => book.size(full, 50);
+  const numEpochs = (full: number) => book.size(full, 1);
+  const batchSize = book.size(200, 50);
 
   await book.cell('Training with the Solver', async (cell) => {
-    const model = new TwoLayerNet({ hiddenDim: 100 });
-    const options = { optimConfig: { learningRate: 1e-3 }, lrDecay: 0.95 };
-    const solver = await book.train(cell, 'two-layer net', model, data, {
-      ...options,
-      numEpochs: epochs(10),
-      batchSize: batchSize(100),
-    });
+    const { hiddenSize, learningRate, epochs, batchSize } = book.params;
+    const model = new TwoLayerNet({ hiddenDim: hiddenSize });
+    const options = { optimConfig: { learningRate }, lrDecay: 0.95, numEpochs: epochs, batchSize };
+    const solver = await book.train(cell, 'two-layer net', model, data, options);
     cell.figure('best validation accuracy', solver.bestValAcc, figures.twoLayerSolver);
     cell.picture('training', 'Loss and accuracies, and the half that is the goal.', curves(solver, 0.5));
     cell.picture('weights', 'What the hidden units look for.', weightGrid(model.params.W1.transpose(), 'CHW'));
@@ -114,7 +121,7 @@ async function run(book: Book): Promise<void> {
     const model = new TwoLayerNet({ hiddenDim: book.size(200, 50) });
     const solver = await book.train(cell, 'wider net', model, data, {
       ...{ optimConfig: { learningRate: 6e-4 }, lrDecay: 0.9 },
-      ...{ numEpochs: epochs(10), batchSize: batchSize(200) },
+      ...{ numEpochs: numEpochs(10), batchSize },
     });
     cell.figure('best validation accuracy', solver.bestValAcc, figures.twoLayerSlower);
     cell.picture('wider', 'Loss and accuracies.', curves(solver, 0.5));
@@ -130,8 +137,8 @@ async function run(book: Book): Promise<void> {
       const model = new TwoLayerNet({ hiddenDim: 50 });
       const solver = await book.train(cell, `rate ${show(learningRate)}`, model, data, {
         optimConfig: { learningRate },
-        numEpochs: epochs(2),
-        batchSize: batchSize(200),
+        numEpochs: numEpochs(2),
+        batchSize,
       });
       const { lossHistory, trainAccHistory, valAccHistory } = solver;
       runs[`rate ${show(learningRate)}`] = { lossHistory, trainAccHistory, valAccHistory };
@@ -141,15 +148,16 @@ async function run(book: Book): Promise<void> {
     cell.picture('rates', 'Too low and the loss falls in a line, too high and it stays up.', comparison(runs));
   });
 
+  let chosen = { learningRate: 1e-3, reg: 1e-6 };
   await book.cell('Search for rate and regularisation', async (cell) => {
     const results: Search[] = [];
-    for (const learningRate of book.quick ? [1e-3] : [1e-5, 1e-4, 1e-3]) {
-      for (const reg of book.quick ? [1e-6, 10] : [1e-6, 1e-2, 1, 10]) {
+    for (const learningRate of book.params.searchRates) {
+      for (const reg of book.params.searchRegs) {
         const model = new TwoLayerNet({ hiddenDim: 50, reg });
         const solver = await book.train(cell, `rate ${learningRate}, reg ${reg}`, model, data, {
           optimConfig: { learningRate },
-          numEpochs: epochs(book.long ? 10 : 2),
-          batchSize: batchSize(200),
+          numEpochs: numEpochs(book.long ? 10 : 2),
+          batchSize,
         });
         if (reg === 10 && learningRate === 1e-3) {
           cell.figure('first loss, reg 10', solver.lossHistory[0], figures.twoLayerInitial10);
@@ -161,15 +169,18 @@ async function run(book: Book): Promise<void> {
     }
     const best = showSearch(cell, 'search', results);
     cell.accuracy('best validation accuracy', best.val);
+    // The notebook's own search took longer than this one.
+    if (book.changed('searchRates', 'searchRegs')) chosen = best;
     if (!book.long) cell.note('Two epochs for each pair of numbers; --long takes the notebook’s ten.');
   });
 
   await book.cell('The best numbers, and the test', async (cell) => {
-    const model = new TwoLayerNet({ hiddenDim: 50, reg: 1e-6 });
+    const { learningRate, reg } = chosen;
+    const model = new TwoLayerNet({ hiddenDim: 50, reg });
     const solver = await book.train(cell, 'best net', model, data, {
-      optimConfig: { learningRate: 1e-3 },
-      numEpochs: epochs(10),
-      batchSize: batchSize(200),
+      optimConfig: { learningRate },
+      numEpochs: numEpochs(10),
+      batchSize,
     });
     const rate = (X: typeof data.XVal, y: typeof data.yVal) => scope(() => hitRate(model.predict(X), y));
     cell.figure('validation accuracy', rate(data.XVal, data.yVal), figures.twoLayerBest);
@@ -188,4 +199,5 @@ async function run(book: Book): Promise<void> {
   for (const t of [data.XTrain, data.yTrain, data.XVal, data.yVal, data.XTest, data.yTest, data.meanImage]) t.dispose();
 }
 
-export const twoLayerNet: Notebook = { name: 'two-layer-net', title: 'The modular two-layer net', run };
+const title = 'The modular two-layer net';
+export const twoLayerNet: Notebook<typeof params> = { name: 'two-layer-net', title, params, run };

@@ -45,7 +45,10 @@ export function firstOf(data: Data, count: number) {
 
 export type Run = readonly [name: string, options: SolverOptions, expected?: Expected];
 
-/** Trains five hidden layers on 4000 images with one rule after the other, and draws the runs over one another. */
+/**
+ * Trains five hidden layers on 4000 images with one rule after the other, and draws the runs over one another. Options of a
+ * run may say how long.
+ */
 export async function compareCell(book: Book, title: string, picture: string, data: Data, runs: readonly Run[]) {
   await book.cell(title, async (cell) => {
     const some = firstOf(data, book.size(4000, 200));
@@ -54,10 +57,10 @@ export async function compareCell(book: Book, title: string, picture: string, da
       book.reseed();
       const model = new FullyConnectedNet([100, 100, 100, 100, 100], { weightScale: 5e-2 });
       const solver = await book.train(cell, name, model, some, {
-        ...options,
         numEpochs: book.size(5, 2),
         batchSize: book.size(100, 50),
         printEvery: 10,
+        ...options,
       });
       const { lossHistory, trainAccHistory, valAccHistory } = solver;
       histories[name] = { lossHistory, trainAccHistory, valAccHistory };

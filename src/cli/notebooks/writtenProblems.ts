@@ -26,7 +26,14 @@ import { type Book, fixed, type Notebook, show } from './book.js';
 import { float64, labels, numbersOf, randn, spaced } from './checks.js';
 import { figures } from './figures.js';
 import { flow } from './graph.js';
+import { count, positive } from './params.js';
 import { type Panel, type Point, plot } from './plots.js';
+
+const params = {
+  learningRate: positive(5e-4, 'Autoencoder: learning rate'),
+  hiddenSize: count(3, 'Autoencoder: numbers of the code', 8),
+  iterations: count(150, 'Autoencoder: steps', 10000),
+};
 
 const sumOfSquares = (t: Tensor) => numbersOf(t).reduce((sum, v) => sum + v * v, 0);
 
@@ -41,7 +48,7 @@ function autoencoder(W: Tensor, x: Tensor): { loss: number; encoder: Tensor; dec
   };
 }
 
-async function autoencoderCells(book: Book): Promise<void> {
+async function autoencoderCells(book: Book<typeof params>): Promise<void> {
   await book.cell('A tied autoencoder: gradient', (cell) => {
     scope(() => {
       random.seed(231);
@@ -74,17 +81,18 @@ async function autoencoderCells(book: Book): Promise<void> {
   });
   await book.cell('A tied autoencoder: what it learns', (cell) => {
     scope(() => {
+      const { learningRate, hiddenSize, iterations } = book.params;
       random.seed(0);
       // Points in eight dimensions that lie in three.
       const [directions, places] = [randn(8, 3), randn(3, 50)];
       const x = matmul(directions, places);
-      const W = mul(randn(3, 8), 0.1);
+      const W = mul(randn(hiddenSize, 8), 0.1);
       const points: Point[] = [];
-      for (let i = 0; i < 150; i++) {
+      for (let i = 0; i < iterations; i++) {
         scope(() => {
           const { loss, encoder, decoder } = autoencoder(W, x);
           points.push([i, loss / 50]);
-          const next = sub(W, mul(add(encoder, decoder), 5e-4));
+          const next = sub(W, mul(add(encoder, decoder), learningRate));
           W.data.set(next.data);
         });
       }
@@ -98,7 +106,7 @@ async function autoencoderCells(book: Book): Promise<void> {
         y: { label: 'loss of a point', log: true },
         series: [{ name: 'loss', points }],
       };
-      cell.picture('autoencoder', 'Eight numbers squeezed into three and back.', plot([panel]));
+      cell.picture('autoencoder', 'Eight numbers squeezed into fewer and back.', plot([panel]));
       cell.note('Where Wᵀ W is the identity on the data, nothing of them is lost: W keeps all information about x.');
     });
   });
@@ -222,11 +230,12 @@ async function kinkCell(book: Book): Promise<void> {
   });
 }
 
-async function run(book: Book): Promise<void> {
+async function run(book: Book<typeof params>): Promise<void> {
   await autoencoderCells(book);
   await swishCell(book);
   await vanishingCell(book);
   await kinkCell(book);
 }
 
-export const writtenProblems: Notebook = { name: 'written-problems', title: 'Written problems and questions', run };
+const title = 'Written problems and questions';
+export const writtenProblems: Notebook<typeof params> = { name: 'written-problems', title, params, run };
