@@ -170,6 +170,16 @@ describe('hogFeature', () => {
     // gx + 1e-15 is 0 or below.
     ['down, gx -1e-15', -1e-15, 5, undefined],
     ['to the left by 1e-15', -1e-15, 0, 4],
+    // So near to an edge between bins that the angle itself has to decide.
+    ...[10, 30, 50, 70].flatMap((degrees, i) =>
+      [1, -1].flatMap((side) =>
+        [0, 1].map((past): [string, number, number, number] => {
+          const slope = Math.tan((degrees * Math.PI) / 180) * (1 + (past - 0.5) * 1e-9);
+          const name = `${side > 0 ? 'down' : 'up'}, just ${past ? 'above' : 'below'} ${degrees} degrees`;
+          return [name, 100, 100 * side * slope, 4 + side * (i + past)];
+        }),
+      ),
+    ),
   ])('counts a gradient %s', (_, gx, gy, bin) => {
     // The gradient at [0, 0]; the two pixels that make it have gradients back to 0 of their own.
     const data = Array<number>(64).fill(0);

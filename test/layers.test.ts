@@ -167,8 +167,10 @@ describe('dropout', () => {
   test('drops what NumPy drops, and scales the rest', () => {
     lw.scope(() => {
       for (const dtype of floats) {
-        // The last one is the first draw itself, which is dropped.
-        for (const p of [0.25, 0.8, 1, 1e-9, mersenneTwister(99)()]) {
+        const all = mersenneTwister(99);
+        const draws = Array.from({ length: 63 }, () => all());
+        // A draw that is p itself is dropped: the first, which is in a vector, and the last, which is not.
+        for (const p of [0.25, 0.8, 1, 1e-9, draws[0], draws[62]]) {
           const x = random([9, 7], 1, dtype);
           const [out, cache] = lw.dropoutForward(x, { p, mode: 'train', seed: 99 });
           const draw = mersenneTwister(99);

@@ -60,6 +60,10 @@ const nets: Record<string, Net> = {
   'convRelu after a stage that needs no gradient': { layers: [tanh(), convRelu(3), affine(3)] },
   convBnRelu: { layers: [convBnRelu(3), convBnRelu(2, { size: [2, 3], pad: 1, stride: 2, eps: 1e-3 }), affine(3)] },
   'max pooling after a ReLU': { layers: [convRelu(3), maxPool(2), convBnRelu(2), maxPool(2), affine(3)] },
+  'max pooling of wide images after a ReLU': {
+    layers: [convRelu(3), maxPool(2), affine(3)],
+    shape: [2, 4, 22],
+  },
   'max pooling of overlapping windows': {
     layers: [conv(2), maxPool(3, { stride: 1 }), maxPool([2, 1], { stride: 1 }), affine(3)],
   },
