@@ -37,7 +37,8 @@ async function train(folder, threads, keep, onBegin = () => {}) {
         random,
       });
   onBegin();
-  await solver.train();
+  // A process may have been killed after its last checkpoint; train() would begin another run.
+  if (solver.iteration < solver.numIterations) await solver.train();
 }
 
 const flags = {
