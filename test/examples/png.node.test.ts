@@ -40,7 +40,7 @@ test.each([
   ['a size that its data cannot have', picture(5000, 5000, two), /11 bytes of data cannot hold 5000 x 5000 pixels/],
   ['a bomb: 64 MiB of data for one pixel', picture(1, 1, new Uint8Array(2 ** 26)), /damaged PNG file: .*/],
   ['its end in a chunk', picture(2, 1, two).subarray(0, -14), /the end of the file|longer than the file/],
-  ['no header', Buffer.concat([picture(2, 1, two).subarray(0, 8), chunk('IEND', Buffer.alloc(0))]), /chunk "IEND"/],
+  ['no header', Buffer.concat([picture(2, 1, two).subarray(0, 8), chunk('IEND', Buffer.alloc(0))]), /chunk 'IEND'/],
 ])('%s is refused', (_, bytes, why) => {
   const start = performance.now();
   const before = process.memoryUsage().arrayBuffers;

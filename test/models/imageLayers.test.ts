@@ -177,6 +177,22 @@ describe('one step', () => {
     }
   });
 
+  // Between them, a stage that changes nothing keeps pooling from going back through the ReLU itself.
+  test.each([4, 22, 37])('windows of a ReLU without anything above 0 get no gradient, %i wide', (W) => {
+    const gradients = [[], [dropout(1)]].map((between) => {
+      const net = { layers: [convRelu(3), ...between, maxPool(2), affine(3)], shape: [2, 4, W] };
+      const model = build(net, 'float32');
+      model.params.b1.data.fill(-1);
+      const { X, y } = examples(8, net.shape, 3, 'float32');
+      const [, named] = model.loss(X, y);
+      const data = Object.fromEntries(Object.entries(named).map(([name, t]) => [name, Array.from(t.data)]));
+      for (const t of [X, y, ...Object.values(named)]) t.dispose();
+      model.dispose();
+      return data;
+    });
+    expect(gradients[0]).toEqual(gradients[1]);
+  });
+
   const pairs: [string, lw.Layer[], lw.Layer[]][] = [
     ['convRelu', [convRelu(17), convRelu(3, { stride: 2 })], [conv(17), relu(), conv(3, { stride: 2 }), relu()]],
     [
