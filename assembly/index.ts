@@ -5,6 +5,7 @@
 import { THREAD_SCRATCH_BYTES } from './blocks';
 import * as gemm from './gemm';
 import * as conv from './conv';
+import * as convNaive from './convNaive';
 import * as elementwise from './elementwise';
 import * as reduce from './reduce';
 import * as norm from './norm';
@@ -34,10 +35,10 @@ export function gemmColumnsF32(C: usize, A: usize, B: usize, bias: usize, M: i32
 export function gemmColumnsF64(C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32, ldc: i32, flags: i32, columns: i32, scratch: usize, bytes: usize, begin: i32, end: i32, thread: i32): void { gemm.gemmColumns<f64>(C, A, B, bias, M, N, K, rsA, csA, rsB, csB, ldc, flags, columns, scratch, bytes, begin, end, thread); }
 
 // conv
-export function convForwardNaiveF32(out: usize, x: usize, w: usize, b: usize, geometry: usize, begin: i32, end: i32): void { conv.convForwardNaive<f32>(out, x, w, b, geometry, begin, end); }
-export function convForwardNaiveF64(out: usize, x: usize, w: usize, b: usize, geometry: usize, begin: i32, end: i32): void { conv.convForwardNaive<f64>(out, x, w, b, geometry, begin, end); }
-export function convBackwardNaiveF32(dx: usize, dw: usize, db: usize, dout: usize, x: usize, w: usize, geometry: usize): void { conv.convBackwardNaive<f32>(dx, dw, db, dout, x, w, geometry); }
-export function convBackwardNaiveF64(dx: usize, dw: usize, db: usize, dout: usize, x: usize, w: usize, geometry: usize): void { conv.convBackwardNaive<f64>(dx, dw, db, dout, x, w, geometry); }
+export function convForwardNaiveF32(out: usize, x: usize, w: usize, b: usize, geometry: usize, begin: i32, end: i32): void { convNaive.convForwardNaive<f32>(out, x, w, b, geometry, begin, end); }
+export function convForwardNaiveF64(out: usize, x: usize, w: usize, b: usize, geometry: usize, begin: i32, end: i32): void { convNaive.convForwardNaive<f64>(out, x, w, b, geometry, begin, end); }
+export function convBackwardNaiveF32(dx: usize, dw: usize, db: usize, dout: usize, x: usize, w: usize, geometry: usize): void { convNaive.convBackwardNaive<f32>(dx, dw, db, dout, x, w, geometry); }
+export function convBackwardNaiveF64(dx: usize, dw: usize, db: usize, dout: usize, x: usize, w: usize, geometry: usize): void { convNaive.convBackwardNaive<f64>(dx, dw, db, dout, x, w, geometry); }
 export function convScratchF32(geometry: usize): i32 { return conv.convScratch<f32>(geometry); }
 export function convScratchF64(geometry: usize): i32 { return conv.convScratch<f64>(geometry); }
 export function convScatterScratchF32(geometry: usize): i32 { return conv.convScatterScratch<f32>(geometry); }

@@ -56,6 +56,12 @@ export function sumLanes<T>(v: v128): T {
   return <T>(v128.extract_lane<T>(v, 0) + v128.extract_lane<T>(v, 1));
 }
 
+/** Byte offset at which the whole vectors of elements [begin, end) end and the ragged end begins. */
+@inline
+export function vectorEnd<T>(begin: i32, end: i32): usize {
+  return at<T>(begin + ((end - begin) & ~(lanes<T>() - 1)));
+}
+
 /** Vector at p, or in a ragged end, where no whole vector is left, the one element at p in every lane. */
 @inline
 export function read<T>(p: usize, whole: bool): v128 {

@@ -6,13 +6,7 @@
  * would be another page, and rows of 4 KiB would push each other out of the cache. Whole vectors of columns and those of the
  * ragged end go through the same code, in a loop each: see optim.ts.
  */
-import { at, first, fma, fnma, lanes, read, splat, sumLanes, write, zero } from './lanes';
-
-/** Byte offset where whole vectors of the columns end. */
-@inline
-function vectorEnd<T>(begin: i32, end: i32): usize {
-  return at<T>(begin + ((end - begin) & ~(lanes<T>() - 1)));
-}
+import { at, first, fma, fnma, lanes, read, splat, sumLanes, vectorEnd, write, zero } from './lanes';
 
 /** Adds x to the sums at `sums`. */
 @inline
@@ -89,26 +83,26 @@ export function batchnormTrain<T>(
   const keep = splat<T>(<T>momentum);
   const take = splat<T>(<T>(1 - momentum));
   const epsilon = splat<T>(<T>eps);
-  const first = at<T>(begin);
+  const from = at<T>(begin);
   const e = vectorEnd<T>(begin, end);
   const last = at<T>(end);
   const past = x + at<T>(D) * N;
-  memory.fill(mean + first, 0, last - first);
-  memory.fill(invStd + first, 0, last - first);
+  memory.fill(mean + from, 0, last - from);
+  memory.fill(invStd + from, 0, last - from);
   for (let row = x; row < past; row += at<T>(D)) {
-    let o = first;
+    let o = from;
     for (; o < e; o += 16) addAt<T>(mean + o, row + o, true);
     for (; o < last; o += sizeof<T>()) addAt<T>(mean + o, row + o, false);
   }
-  let o = first;
+  let o = from;
   for (; o < e; o += 16) divideAt<T>(mean + o, count, true);
   for (; o < last; o += sizeof<T>()) divideAt<T>(mean + o, count, false);
   for (let row = x; row < past; row += at<T>(D)) {
-    o = first;
+    o = from;
     for (; o < e; o += 16) addSquareAt<T>(invStd + o, row + o, mean + o, true);
     for (; o < last; o += sizeof<T>()) addSquareAt<T>(invStd + o, row + o, mean + o, false);
   }
-  o = first;
+  o = from;
   for (; o < e; o += 16) {
     finishAt<T>(invStd + o, mean + o, runningMean + o, runningVar + o, count, epsilon, keep, take, true);
   }
@@ -201,13 +195,13 @@ function addGradientsAt<T>(dgamma: usize, dbeta: usize, dout: usize, xhat: usize
 function scaleGradients<T>(
   dgamma: usize, dbeta: usize, dout: usize, xhat: usize, N: i32, D: i32, begin: i32, end: i32,
 ): void {
-  const first = at<T>(begin);
+  const from = at<T>(begin);
   const e = vectorEnd<T>(begin, end);
   const last = at<T>(end);
-  memory.fill(dgamma + first, 0, last - first);
-  memory.fill(dbeta + first, 0, last - first);
+  memory.fill(dgamma + from, 0, last - from);
+  memory.fill(dbeta + from, 0, last - from);
   for (let i = 0; i < N; i++, dout += at<T>(D), xhat += at<T>(D)) {
-    let o = first;
+    let o = from;
     for (; o < e; o += 16) addGradientsAt<T>(dgamma + o, dbeta + o, dout + o, xhat + o, true);
     for (; o < last; o += sizeof<T>()) addGradientsAt<T>(dgamma + o, dbeta + o, dout + o, xhat + o, false);
   }

@@ -1,11 +1,5 @@
 /** Update rules, in place on the weights w with gradient dw and the rule's state; elements [begin, end). */
-import { at, fma, fnma, lanes, read, splat, write } from './lanes';
-
-/** Byte offset where whole vectors end. */
-@inline
-function vectorEnd<T>(begin: i32, end: i32): usize {
-  return at<T>(begin + ((end - begin) & ~(lanes<T>() - 1)));
-}
+import { at, fma, fnma, read, splat, vectorEnd, write } from './lanes';
 
 /*
  * Each rule is a step, of a vector or in the ragged end of one element, in two loops: one loop that asks which of them it is

@@ -13,7 +13,8 @@
  * rounded up to whole micro-tiles.
  */
 import { MR } from './blocks';
-import { dots, g, G_C, G_F, G_H, G_HH, G_N, G_OH, G_OW, G_PAD_LEFT, G_PAD_TOP, G_W, G_WW } from './conv';
+import { dots } from './conv';
+import { g, G_C, G_F, G_H, G_HH, G_N, G_OH, G_OW, G_PAD_LEFT, G_PAD_TOP, G_W, G_WW } from './geometry';
 import { ACCUMULATE, blockDepth, lookupTile } from './gemm';
 import { at, fma, fnma, storeTransposed, sumLanes } from './lanes';
 

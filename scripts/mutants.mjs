@@ -4,7 +4,8 @@
 /** Tests that look closest at a file, by the beginning of its path; they run one after the other. */
 export const nearest = {
   'assembly/augment.ts': ['test/augment.test.ts'],
-  'assembly/conv.ts': ['test/conv.test.ts', 'test/table.test.ts'],
+  'assembly/conv': ['test/conv.test.ts', 'test/table.test.ts'],
+  'assembly/geometry.ts': ['test/conv.test.ts', 'test/table.test.ts'],
   'assembly/data.ts': ['test/data/cifar10.test.ts'],
   'assembly/distance.ts': ['test/classifiers/kNearestNeighbor.test.ts'],
   'assembly/elementwise.ts': [
@@ -204,18 +205,18 @@ export const mutants = [
   ],
   ['assembly/thin.ts', 'if (n > 8) storeSome(to + 32, n - 8, v2);', 'if (n > 8) storeSome(to + 32, n - 8, v1);'],
   // Convolution
-  ['assembly/conv.ts', 'if (h < 0 || h >= H) continue;', 'if (h <= 0 || h >= H) continue;', 1],
-  ['assembly/conv.ts', 'let sum = load<T>(b + at<T>(f));', 'let sum = load<T>(b);'],
+  ['assembly/convNaive.ts', 'if (h < 0 || h >= H) continue;', 'if (h <= 0 || h >= H) continue;', 1],
+  ['assembly/convNaive.ts', 'let sum = load<T>(b + at<T>(f));', 'let sum = load<T>(b);'],
   [
-    'assembly/conv.ts',
+    'assembly/geometry.ts',
     'at<T>(c * plane + kh * PW + (kw % stride) * phase + kw / stride)',
     'at<T>(c * plane + kw * PW + (kh % stride) * phase + kh / stride)',
   ],
-  ['assembly/conv.ts', 'const used = min(stride, g(geometry, G_WW));', 'const used = 1;'],
+  ['assembly/geometry.ts', 'const used = min(stride, g(geometry, G_WW));', 'const used = 1;'],
   ['assembly/conv.ts', 'memory.fill(image, 0, at<T>(paddedSize(geometry)));', ''],
   ['assembly/conv.ts', 'if (++column == OW) {', 'if (++column > OW) {'],
-  ['assembly/conv.ts', 'if (stride == 2) {', 'if (stride >= 2) {', 0],
-  ['assembly/conv.ts', 'const first = padLeft & 1;', 'const first = 0;'],
+  ['assembly/geometry.ts', 'if (stride == 2) {', 'if (stride >= 2) {', 0],
+  ['assembly/geometry.ts', 'const first = padLeft & 1;', 'const first = 0;'],
   [
     'assembly/conv.ts',
     'anyTile<T>(C, scratch, from, 0, depth, at<T>(K), started ? ACCUMULATE : 0, mr, nr);',

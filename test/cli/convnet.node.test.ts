@@ -1,6 +1,7 @@
 // Convolutional nets, presets and specifications on the command line.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { decode } from 'fast-png';
 import * as lw from 'lanewise';
 import { describe, expect, test } from 'vitest';
@@ -286,8 +287,7 @@ describe('--spec', () => {
 describe('filters in the terminal', () => {
   const filters = (F: number, side: number) =>
     lw.arange(F * 3 * side * side, { dtype: 'float32' }).reshape(F, 3, side, side);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
-  const plain = (lines: string[]) => lines.map((line) => line.replaceAll(/\u001b\[[\d;]*m/g, ''));
+  const plain = (lines: string[]) => lines.map(stripVTControlCharacters);
 
   test('are rows of half blocks, two pixels a character', () => {
     const square = '▀'.repeat(5);
