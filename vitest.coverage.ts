@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 import suites from './vitest.config.js';
 
-const library = fileURLToPath(new URL('./src/index.ts', import.meta.url));
+const source = (name: string) => fileURLToPath(new URL(`./src/${name}/index.ts`, import.meta.url));
 
 /** With the fixed build on one thread and on two. What looks at dist/ or runs programs stays out: it would count for nothing. */
 const projects = (suites.test?.projects ?? []).filter((project) => {
@@ -13,22 +13,27 @@ const projects = (suites.test?.projects ?? []).filter((project) => {
 });
 
 export default defineConfig({
-  resolve: { alias: { lanewise: library } },
+  resolve: {
+    alias: [
+      { find: /^lanewise$/, replacement: source('.') },
+      { find: /^lanewise\/worker$/, replacement: source('worker') },
+    ],
+  },
   plugins: [
     {
-      // Binaries and the worker's script lie beside the bundles.
+      // Binaries and the workers' scripts lie beside the bundles.
       name: 'beside-dist',
       enforce: 'pre',
       transform(code, id) {
-        if (!id.includes('/src/runtime/')) return null;
-        return code.replace(/'\.\/(lanewise\.[\w.]+\.wasm|thread\.js)'/g, "'../../dist/$1'");
+        if (!/\/src\/(runtime|worker)\//.test(id)) return null;
+        return code.replace(/'\.\/(lanewise\.[\w.]+\.wasm|thread\.js|worker-thread\.js)'/g, "'../../dist/$1'");
       },
     },
   ],
   test: {
     pool: 'forks',
     projects,
-    exclude: ['test/{package,bench,binary,torture}.node.test.ts', 'test/{cli,examples}/**'],
+    exclude: ['test/{package,bench,binary,stamp,torture}.node.test.ts', 'test/{cli,examples}/**'],
     // Takes the library and the sources for two, which here they are not.
     testNamePattern: '^(?!.*needs no runtime; a draw does)',
     coverage: {
