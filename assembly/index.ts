@@ -18,7 +18,7 @@ import * as data from './data';
 import * as augment from './augment';
 import * as distance from './distance';
 import * as linear from './linear';
-import * as thin from './thin';
+import * as linearNaive from './linearNaive';
 import * as random from './random';
 import * as winograd from './winograd';
 import * as winograd1d from './winograd1d';
@@ -203,13 +203,17 @@ export function nearestF32(out: usize, x: usize, N: i32, k: i32, begin: i32, end
 export function nearestF64(out: usize, x: usize, N: i32, k: i32, begin: i32, end: i32): void { distance.nearest<f64>(out, x, N, k, begin, end); }
 export function vote(out: usize, near: usize, labels: usize, counts: usize, classes: i32, stride: i32, k: i32, begin: i32, end: i32, thread: i32): void { distance.vote(out, near, labels, counts, classes, stride, k, begin, end, thread); }
 
-// thin: float32 only
-export function thinPack(to: usize, B: usize, N: i32, begin: i32, end: i32): void { thin.thinPack(to, B, N, begin, end); }
-export function thinProduct(C: usize, A: usize, packed: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, begin: i32, end: i32): void { thin.thinProduct(C, A, packed, M, N, K, rsA, csA, begin, end); }
-
 // linear
-export function linearLossNaiveF32(dW: usize, W: usize, X: usize, y: usize, scores: usize, hinge: i32, reg: f64, N: i32, D: i32, C: i32): f64 { return linear.linearLossNaive<f32>(dW, W, X, y, scores, hinge, reg, N, D, C); }
-export function linearLossNaiveF64(dW: usize, W: usize, X: usize, y: usize, scores: usize, hinge: i32, reg: f64, N: i32, D: i32, C: i32): f64 { return linear.linearLossNaive<f64>(dW, W, X, y, scores, hinge, reg, N, D, C); }
+export function linearPackF32(to: usize, W: usize, D: i32, C: i32, begin: i32, end: i32): void { linear.linearPack<f32>(to, W, D, C, begin, end); }
+export function linearPackF64(to: usize, W: usize, D: i32, C: i32, begin: i32, end: i32): void { linear.linearPack<f64>(to, W, D, C, begin, end); }
+export function linearScoresF32(scores: usize, x: usize, index: usize, packed: usize, D: i32, C: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { linear.linearScores<f32>(scores, x, index, packed, D, C, scratch, begin, end, thread); }
+export function linearScoresF64(scores: usize, x: usize, index: usize, packed: usize, D: i32, C: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { linear.linearScores<f64>(scores, x, index, packed, D, C, scratch, begin, end, thread); }
+export function linearPackSlopesF32(to: usize, slopes: usize, N: i32, C: i32): void { linear.linearPackSlopes<f32>(to, slopes, N, C); }
+export function linearPackSlopesF64(to: usize, slopes: usize, N: i32, C: i32): void { linear.linearPackSlopes<f64>(to, slopes, N, C); }
+export function linearGradientF32(dW: usize, x: usize, index: usize, packed: usize, N: i32, D: i32, C: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { linear.linearGradient<f32>(dW, x, index, packed, N, D, C, scratch, begin, end, thread); }
+export function linearGradientF64(dW: usize, x: usize, index: usize, packed: usize, N: i32, D: i32, C: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { linear.linearGradient<f64>(dW, x, index, packed, N, D, C, scratch, begin, end, thread); }
+export function linearLossNaiveF32(dW: usize, W: usize, X: usize, y: usize, scores: usize, hinge: i32, reg: f64, N: i32, D: i32, C: i32): f64 { return linearNaive.linearLossNaive<f32>(dW, W, X, y, scores, hinge, reg, N, D, C); }
+export function linearLossNaiveF64(dW: usize, W: usize, X: usize, y: usize, scores: usize, hinge: i32, reg: f64, N: i32, D: i32, C: i32): f64 { return linearNaive.linearLossNaive<f64>(dW, W, X, y, scores, hinge, reg, N, D, C); }
 
 // winograd: float32 only
 export function winogradRows(OW: i32): i32 { return winograd.winogradRows(OW); }

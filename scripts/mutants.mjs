@@ -17,7 +17,6 @@ export const nearest = {
   'assembly/features.ts': ['test/features.test.ts'],
   'assembly/gemm.ts': ['test/gemm.test.ts', 'test/table.test.ts'],
   'assembly/lanes.ts': ['test/gemm.test.ts', 'test/optim.test.ts', 'test/table.test.ts'],
-  'assembly/linear.ts': ['test/classifiers/linearClassifier.test.ts'],
   'assembly/loss.ts': ['test/layers.test.ts', 'test/table.test.ts'],
   'assembly/math.ts': ['test/math.test.ts'],
   'assembly/norm.ts': ['test/layers.test.ts', 'test/table.test.ts'],
@@ -36,7 +35,7 @@ export const nearest = {
     'test/table.test.ts',
   ],
   'assembly/spatial.ts': ['test/models/imageLayers.test.ts', 'test/table.test.ts'],
-  'assembly/thin.ts': ['test/gemm.test.ts', 'test/classifiers/linearClassifier.test.ts'],
+  'assembly/linear': ['test/classifiers/linearClassifier.test.ts'],
   'assembly/winograd.ts': ['test/conv.test.ts'],
   'src/data/': ['test/data/arrays.test.ts', 'test/data/cifar10.test.ts'],
   'src/layers/': ['test/layers.test.ts', 'test/conv.test.ts', 'test/table.test.ts'],
@@ -198,12 +197,8 @@ export const mutants = [
     'if (tileBias && !(flags & ROW_BIAS)) tileBias += 16;',
   ],
   ['assembly/gemm.ts', 'c3 = fma<T>(v128.load(a, 112), b0, c3);', 'c3 = fma<T>(v128.load(a, 96), b0, c3);'],
-  [
-    'assembly/thin.ts',
-    'if (i + 2 < M) storeRow(to + at<f32>(2 * N), N, c20, c21, c22);',
-    'if (i + 3 < M) storeRow(to + at<f32>(2 * N), N, c20, c21, c22);',
-  ],
-  ['assembly/thin.ts', 'if (n > 8) storeSome(to + 32, n - 8, v2);', 'if (n > 8) storeSome(to + 32, n - 8, v1);'],
+  ['assembly/linear.ts', 'for (let v = 0; v < whole; v += CHUNK) {', 'for (let v = 0; v < CHUNK; v += CHUNK) {'],
+  ['assembly/linear.ts', 'for (let o = c; o < c + GROUP; o++', 'for (let o = 0; o < GROUP; o++'],
   // Convolution
   ['assembly/convNaive.ts', 'if (h < 0 || h >= H) continue;', 'if (h <= 0 || h >= H) continue;', 1],
   ['assembly/convNaive.ts', 'let sum = load<T>(b + at<T>(f));', 'let sum = load<T>(b);'],
@@ -322,8 +317,8 @@ export const mutants = [
     'const bytes = at<T>(min(W, left + side) - first);',
     'const bytes = at<T>(min(W, left + side + 1) - first);',
   ],
-  ['assembly/linear.ts', '+ 2 * reg * w)', '+ reg * w)'],
-  ['assembly/linear.ts', 'const counts = c != label && !(margin <= 0);', 'const counts = !(margin <= 0);'],
+  ['assembly/linearNaive.ts', '+ 2 * reg * w)', '+ reg * w)'],
+  ['assembly/linearNaive.ts', 'const counts = c != label && !(margin <= 0);', 'const counts = !(margin <= 0);'],
 
   // Layers
   ['src/layers/dropout.ts', 'kernels.mask(out, input, mask, 1 / p);', 'kernels.mask(out, input, mask, 1);'],

@@ -14,9 +14,7 @@ import { mutants, nearest } from './mutants.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const work = join(root, 'out', 'mutants');
-/** The fixed build; products of few columns have kernels of their own where multiply-add fuses. */
-const buildOf = (file) => (file === 'assembly/thin.ts' ? 'relaxed' : 'simd');
-const builds = ['simd', 'relaxed'];
+const BUILD = 'simd';
 /** dist/ when nothing is broken. */
 const SOUND = 'sound';
 /** One test file that runs longer is taken for endless. */
@@ -35,7 +33,7 @@ export default {
     exclude: ['test/**/*.node.test.ts', 'test/**/*threads.test.ts', 'test/worker/**'],
     setupFiles: ['test/setup.ts'],
     testTimeout: 60_000,
-    provide: { build: process.env.LANEWISE_BUILD, threads: 1 },
+    provide: { build: '${BUILD}', threads: 1 },
     server: { deps: { external: [/[\\\\/]dist[\\\\/]index\\.js$/] } },
   },
 };
@@ -75,9 +73,9 @@ function copy() {
   symlinkSync(join(root, 'node_modules'), join(work, 'node_modules'), 'dir');
 }
 
-async function buildKernels(build) {
+async function buildKernels() {
   // Hardly optimised: a third of the time, and the same numbers.
-  const args = ['--config', 'asconfig.json', '--target', build, '--baseDir', work, '--optimizeLevel', '1'];
+  const args = ['--config', 'asconfig.json', '--target', BUILD, '--baseDir', work, '--optimizeLevel', '1'];
   const { error, stderr } = await asc.main(args);
   if (error) throw new Error(`${error.message}\n${stderr}`);
 }
@@ -93,12 +91,11 @@ async function buildLibrary() {
 }
 
 /** Whether the tests of some files pass; undefined if they do not end. files: none for all. */
-function pass(files, build) {
+function pass(files) {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const args = [vitest, 'run', '--bail', '1', '--reporter', 'dot', ...files];
   const { status, stdout, stderr, error } = spawnSync(process.execPath, args, {
     cwd: work,
-    env: { ...process.env, LANEWISE_BUILD: build },
     encoding: 'utf8',
     timeout: files.length === 1 ? PATIENCE_MS : 10 * PATIENCE_MS,
     killSignal: 'SIGKILL',
@@ -118,15 +115,14 @@ async function judge(mutant) {
   const place = join(work, file);
   const sound = readFileSync(place, 'utf8');
   const isKernel = file.startsWith('assembly/');
-  const build = buildOf(file);
   writeFileSync(place, broken(sound, mutant));
   try {
-    await (isKernel ? buildKernels(build) : buildLibrary());
+    await (isKernel ? buildKernels() : buildLibrary());
     for (const tests of testsOf(file)) {
-      const outcome = pass([tests], build);
+      const outcome = pass([tests]);
       if (!outcome.passed) return { killed: true, by: killer(outcome) };
     }
-    const outcome = pass([], build);
+    const outcome = pass([]);
     return outcome.passed ? { killed: false } : { killed: true, by: `${killer(outcome)} (of all tests)` };
   } finally {
     writeFileSync(place, sound);
@@ -146,19 +142,16 @@ if (values.list) {
   for (const { mutant, number } of wanted) console.log(number, mutant[0], JSON.stringify(mutant.slice(1, 3)));
   process.exit(0);
 }
-if (!builds.every((build) => existsSync(join(root, `dist/lanewise.${build}.wasm`))))
-  throw new Error('dist/ is not built: npm run build');
+if (!existsSync(join(root, `dist/lanewise.${BUILD}.wasm`))) throw new Error('dist/ is not built: npm run build');
 // All can be made, before any is.
 for (const { mutant } of wanted) broken(readFileSync(join(root, mutant[0]), 'utf8'), mutant);
 copy();
-for (const build of builds) await buildKernels(build);
+await buildKernels();
 await buildLibrary();
 cpSync(join(work, 'dist'), join(work, SOUND), { recursive: true });
 const near = [...new Set(wanted.flatMap(({ mutant: [file] }) => testsOf(file)))];
-for (const build of builds) {
-  const sound = pass(near, build);
-  if (!sound.passed) throw new Error(`the tests fail without a mutant:\n${sound.text}`);
-}
+const sound = pass(near);
+if (!sound.passed) throw new Error(`the tests fail without a mutant:\n${sound.text}`);
 const start = performance.now();
 const survivors = [];
 let made = 0;

@@ -444,20 +444,48 @@ export function linearLossNaive(
   return call('linearLossNaive', W, dW, W, X, y, scores, hinge, reg, y.size, D, C);
 }
 
-/** As in assembly/thin.ts: most columns, and the rows that are computed together. */
-const THIN = 12;
-const THIN_ROWS = 3;
+/** Most classes for which linearScores and linearGradient can choose rows: their sums fit a thread's scratch. */
+export const FEW_CLASSES = 15;
 
-/** C (M, N) = A (M, K) B (K, N), or with A stored as (K, M), the fastest way if B has few columns. */
-export function thinProduct(C: Operand, A: Operand, B: Operand, M: number, N: number, K: number, transA = false): void {
-  if (N > THIN || C.dtype !== 'float32' || !current().fused) {
-    gemm(C, A, B, M, N, K, { transA });
+/** As in assembly/linear.ts: classes of a group, bytes of columns that are taken together. */
+const GROUP = 5;
+const LINE_BYTES = 64;
+
+/**
+ * scores (N, C) = X W. x: rows as wide as W (D, C) is long; rows: int32 (N), which of them are the examples (at most
+ * FEW_CLASSES); without, all in order.
+ */
+export function linearScores(scores: Operand, x: Operand, W: Operand, rows?: Operand): void {
+  const [N, C] = scores.shape as [number, number];
+  const D = W.size / C;
+  if (C > FEW_CLASSES) {
+    gemm(scores, x, W, N, C, D);
     return;
   }
-  const packed = heap().scratch('thin', K * THIN * itemBytes(C));
-  launch('thinPack', '', K, LINE, K * THIN, packed, B, N);
-  const units = Math.ceil(M / THIN_ROWS);
-  launch('thinProduct', '', units, 1, M * N * K, C, A, packed, M, N, K, transA ? 1 : K, transA ? M : 1);
+  const vectors = Math.ceil((D * itemBytes(W)) / 16);
+  const packed = heap().scratch('linear', 16 * vectors * GROUP * Math.ceil(C / GROUP));
+  launch('linearPack', W, vectors, LINE, W.size, packed, W, D, C);
+  launch('linearScores', W, N, 2, N * D * C, scores, x, rows, packed, D, C, threadPanels());
+}
+
+/** dW (D, C) = X^T slopes (N, C); x and rows as for linearScores. */
+export function linearGradient(dW: Operand, x: Operand, slopes: Operand, rows?: Operand): void {
+  const [N, C] = slopes.shape as [number, number];
+  const D = dW.size / C;
+  if (C > FEW_CLASSES) {
+    gemm(dW, x, slopes, D, C, N, { transA: true });
+    return;
+  }
+  const bytes = itemBytes(dW);
+  const packed = heap().scratch('linear', N * GROUP * Math.ceil(C / GROUP) * bytes);
+  call('linearPackSlopes', dW, packed, slopes, N, C);
+  const lines = Math.ceil((D * bytes) / LINE_BYTES);
+  launch('linearGradient', dW, lines, 1, N * D * C, dW, x, rows, packed, N, D, C, threadPanels());
+}
+
+/** Scratch of a panel of the matrix product for each thread. */
+function threadPanels(): number {
+  return heap().scratch('gemm rows', call('threadScratchBytes', '') * current().threads);
 }
 
 // Distances: x (M, D), train (N, D), dists (M, N)

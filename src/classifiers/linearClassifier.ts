@@ -51,13 +51,24 @@ function naive(kind: Kind): (W: Tensor, x: Tensor, labels: Tensor, reg: number) 
   };
 }
 
-/** Made of two matrix products. Within a plan it takes no memory and makes no object but its result. */
-function vectorized(kind: Kind): (W: Tensor, x: Tensor, labels: Tensor, reg: number) => [number, Tensor] {
-  return (W, x, labels, reg) => {
+/**
+ * Made of two matrix products. rows: which of x are the examples; without, all of them. Within a plan it takes no memory and
+ * makes no object but its result.
+ */
+function vectorized(
+  kind: Kind,
+): (W: Tensor, x: Tensor, labels: Tensor, reg: number, rows?: Tensor) => [number, Tensor] {
+  return (W, images, labels, reg, choice) => {
     const N = labels.size;
     const [D, C] = W.shape as [number, number];
+    let [x, rows] = [images, choice];
+    if (choice && !(C <= kernels.FEW_CLASSES && images.dtype === W.dtype)) {
+      x = empty([N, D], W.dtype);
+      kernels.gather(x, images, choice);
+      rows = undefined;
+    }
     const scores = empty([N, C], W.dtype);
-    kernels.thinProduct(scores, x, W, N, C, D);
+    kernels.linearScores(scores, x, W, rows);
     const losses = empty([N], 'float64');
     const slopes = empty([N, C], W.dtype);
     if (kind === 'svm') kernels.svmLoss(losses, slopes, scores, labels, 1);
@@ -65,7 +76,7 @@ function vectorized(kind: Kind): (W: Tensor, x: Tensor, labels: Tensor, reg: num
     const data = kernels.sumF64(losses) / N;
     for (const t of [scores, losses]) t.dispose();
     const dW = empty([D, C], W.dtype);
-    kernels.thinProduct(dW, x, slopes, D, C, N, true);
+    kernels.linearGradient(dW, x, slopes, rows);
     slopes.dispose();
     if (reg === 0) return [data, dW];
     const partials = empty([kernels.decayPartials(W)], 'float64');
@@ -192,11 +203,9 @@ export abstract class LinearClassifier {
       const plan = new Plan();
       const step = () => {
         const rows = random.choice(N, batchSize);
-        const batch = empty([batchSize, D], W.dtype);
-        kernels.gather(batch, x, rows);
         const wanted = empty([batchSize], 'int32');
         kernels.gather(wanted, labels, rows);
-        const [loss, dW] = VECTORIZED[this.kind](W, batch, wanted, reg);
+        const [loss, dW] = VECTORIZED[this.kind](W, x, wanted, reg, rows);
         kernels.sgd(W, dW, learningRate);
         return loss;
       };
@@ -227,7 +236,7 @@ export abstract class LinearClassifier {
       const x = checkExamples(where, 'X', X, floatTypeOf(W), D, this.#shapeText());
       const N = x.shape[0] as number;
       const scores = empty([N, C], W.dtype);
-      kernels.thinProduct(scores, x, W, N, C, D);
+      kernels.linearScores(scores, x, W);
       const labels = empty([N], 'int32');
       kernels.argmax(labels, scores, C, 1);
       return labels;

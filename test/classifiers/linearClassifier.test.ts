@@ -51,6 +51,8 @@ describe.each(kinds)('%s loss', (name, { hinge, naive, vectorized }) => {
       [11, 66, 8, 0.1],
       [12, 7, 9, 0.1],
       [13, 5, 11, 0.1],
+      [131, 263, 6, 0.1],
+      [150, 300, 15, 0.1],
     ]) {
       const next = uniforms(N * D + C);
       const [W, x] = [values(D * C, next), values(N * D, next)];
