@@ -17,6 +17,7 @@ import * as update from './update';
 import * as data from './data';
 import * as augment from './augment';
 import * as distance from './distance';
+import * as distanceWhole from './distanceWhole';
 import * as linear from './linear';
 import * as linearNaive from './linearNaive';
 import * as random from './random';
@@ -202,6 +203,13 @@ export function expandDistancesF64(dists: usize, x: usize, train: usize, xx: usi
 export function nearestF32(out: usize, x: usize, N: i32, k: i32, begin: i32, end: i32): void { distance.nearest<f32>(out, x, N, k, begin, end); }
 export function nearestF64(out: usize, x: usize, N: i32, k: i32, begin: i32, end: i32): void { distance.nearest<f64>(out, x, N, k, begin, end); }
 export function vote(out: usize, near: usize, labels: usize, counts: usize, classes: i32, stride: i32, k: i32, begin: i32, end: i32, thread: i32): void { distance.vote(out, near, labels, counts, classes, stride, k, begin, end, thread); }
+
+// distanceWhole
+export function wholeScratch(): i32 { return distanceWhole.wholeScratch(); }
+export function wholePackF32(packed: usize, squares: usize, range: usize, x: usize, D: i32, begin: i32, end: i32, thread: i32): void { distanceWhole.wholePack<f32>(packed, squares, range, x, D, begin, end, thread); }
+export function wholePackF64(packed: usize, squares: usize, range: usize, x: usize, D: i32, begin: i32, end: i32, thread: i32): void { distanceWhole.wholePack<f64>(packed, squares, range, x, D, begin, end, thread); }
+export function wholeDistancesF32(dists: usize, x: usize, train: usize, xx: usize, tt: usize, M: i32, N: i32, D: i32, stride: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { distanceWhole.wholeDistances<f32>(dists, x, train, xx, tt, M, N, D, stride, scratch, begin, end, thread); }
+export function wholeDistancesF64(dists: usize, x: usize, train: usize, xx: usize, tt: usize, M: i32, N: i32, D: i32, stride: i32, scratch: usize, begin: i32, end: i32, thread: i32): void { distanceWhole.wholeDistances<f64>(dists, x, train, xx, tt, M, N, D, stride, scratch, begin, end, thread); }
 
 // linear
 export function linearPackF32(to: usize, W: usize, D: i32, C: i32, begin: i32, end: i32): void { linear.linearPack<f32>(to, W, D, C, begin, end); }

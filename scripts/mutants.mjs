@@ -7,7 +7,7 @@ export const nearest = {
   'assembly/conv': ['test/conv.test.ts', 'test/table.test.ts'],
   'assembly/geometry.ts': ['test/conv.test.ts', 'test/table.test.ts'],
   'assembly/data.ts': ['test/data/cifar10.test.ts'],
-  'assembly/distance.ts': ['test/classifiers/kNearestNeighbor.test.ts'],
+  'assembly/distance': ['test/classifiers/kNearestNeighbor.test.ts'],
   'assembly/elementwise.ts': [
     'test/arithmetic.test.ts',
     'test/tensor.test.ts',
@@ -287,6 +287,9 @@ export const mutants = [
     'i8x16.shuffle(rg2, b, 26, 1, 2, 27, 4, 5, 28, 7, 8, 29, 10, 11, 30, 13, 14, 30)',
   ],
   ['assembly/data.ts', 'addSums(to + 224, s7);', ''],
+  ['assembly/distanceWhole.ts', 'const a = truncated<T>(from);', 'const a = truncated<T>(x);'],
+  ['assembly/distanceWhole.ts', '&& high < 32768 && low >= -32768', '&& high < 32768'],
+  ['src/kernels.ts', 'return D * (high - low) ** 2 < 2 ** 31;', 'return D * (high - low) ** 2 < 2 ** 32;'],
   ['assembly/distance.ts', 'if (!(d >= <T>(sum * least<T>()) && sum < <T>Infinity)) d', 'if (!(d >= <T>0)) d'],
   [
     'assembly/distance.ts',

@@ -511,6 +511,61 @@ export function expandedDistances(dists: Operand, x: Operand, train: Operand, xx
   launch('expandDistances', x, M, 1, 2 * M * N, dists, x, train, xx, tt, N, D);
 }
 
+/** As in assembly/distanceWhole.ts: rows of train that are taken together, of which packed ones lie together. */
+const WHOLE_BLOCK = 63;
+const WHOLE_TILE = 3;
+/** Bytes of what each thread finds out about the numbers it packs. */
+const WHOLE_RANGE = 80;
+
+/**
+ * All distances in integers, if x and train hold whole numbers for which that is exact: of 16 bits, and no square of a distance
+ * can reach 2^31, as for rows of up to 33,025 bytes. Else nothing that counts is written.
+ *
+ * @returns whether they could be computed
+ */
+export function wholeDistances(dists: Operand, x: Operand, train: Operand): boolean {
+  const [M, N, D] = sizes(dists, x);
+  if (M * N * D === 0) return false;
+  const bytes = itemBytes(dists);
+  const { threads } = current();
+  const range = heap().scratch('whole range', WHOLE_RANGE * threads);
+  const found = () => new Int32Array(heap().buffer as ArrayBuffer, range, (WHOLE_RANGE / 4) * threads);
+  found().fill(0);
+  const rowBytes = Math.ceil(D / 8) * 16;
+  const slab = Math.max(1, Math.floor(PACKED_LIMIT / rowBytes / WHOLE_BLOCK)) * WHOLE_BLOCK;
+  const pack = (name: string, rows: Operand, first: number, n: number): [packed: number, squares: number] => {
+    const packed = heap().scratch(name, Math.ceil(n / WHOLE_TILE) * WHOLE_TILE * rowBytes);
+    const squares = heap().scratch(`${name} squares`, 4 * n);
+    launch('wholePack', rows, n, LINE, n * D, packed, squares, range, rows.address + first * D * bytes, D);
+    return [packed, squares];
+  };
+  for (let i = 0; i < M; i += slab) {
+    const m = Math.min(slab, M - i);
+    const [ours, xx] = pack('whole x', x, i, m);
+    for (let j = 0; j < N; j += slab) {
+      const n = Math.min(slab, N - j);
+      const [theirs, tt] = pack('whole train', train, j, n);
+      if (!exact(found(), D)) return false;
+      const scratch = heap().scratch('whole sums', call('wholeScratch', '') * threads);
+      const to = dists.address + (i * N + j) * bytes;
+      const blocks = Math.ceil(n / WHOLE_BLOCK);
+      launch('wholeDistances', dists, blocks, 1, m * n * D, to, ours, theirs, xx, tt, m, n, D, N, scratch);
+    }
+  }
+  return true;
+}
+
+/** Whether numbers in the range that the threads found have distances that integers can hold. */
+function exact(found: Int32Array, D: number): boolean {
+  let [high, low] = [0, 0];
+  for (let t = 0; t < found.length; t += WHOLE_RANGE / 4) {
+    if (found[t + 2] !== 0) return false;
+    high = Math.max(high, found[t] as number);
+    low = Math.min(low, found[t + 1] as number);
+  }
+  return D * (high - low) ** 2 < 2 ** 31;
+}
+
 function sizes(dists: Operand, x: Operand): [M: number, N: number, D: number] {
   const [M, N] = dists.shape as [number, number];
   return [M, N, M === 0 ? 0 : x.size / M];

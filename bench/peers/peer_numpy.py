@@ -366,8 +366,13 @@ class Product:
 
 
 class Distances:
-    def __init__(self, tests, train):
-        self.x, self.t = operand((tests, INPUTS), 50), operand((train, INPUTS), 51)
+    def __init__(self, tests, train, bytes=False):
+        if bytes:
+            self.x, self.t = (
+                integers(n * INPUTS, stream, 256).astype(F32).reshape(n, INPUTS) for n, stream in ((tests, 50), (train, 51))
+            )
+        else:
+            self.x, self.t = operand((tests, INPUTS), 50), operand((train, INPUTS), 51)
 
     def run(self):
         d = self.x @ self.t.T
@@ -490,6 +495,7 @@ def main():
         workloads[LOAD] = lambda: Load(sys.argv[1])
     workloads |= {
         "distances 500 x 5000 x 3072": lambda: Distances(500, 5000),
+        "distances of bytes 500 x 5000 x 3072": lambda: Distances(500, 5000, bytes=True),
         "softmax, 100 steps": lambda: Linear(100, 200, 1e-7, 2.5e4),
         "features of 1,000 images": lambda: Features(1000, 25),
     }

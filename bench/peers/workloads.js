@@ -69,8 +69,14 @@ export const IMAGE_OPS = {
   'pooling backward': { x: [100, 3, 32, 32], out: [100, 3, 16, 16], backward: true },
 };
 
-/** Euclidean distances of each row of one matrix from each row of another, as of nearest neighbours. */
-export const DISTANCES = { 'distances 500 x 5000 x 3072': { tests: 500, train: 5000 } };
+/**
+ * Euclidean distances of each row of one matrix from each row of another, as of nearest neighbours; bytes: of images as they are
+ * stored, in whole numbers, which the course takes.
+ */
+export const DISTANCES = {
+  'distances 500 x 5000 x 3072': { tests: 500, train: 5000 },
+  'distances of bytes 500 x 5000 x 3072': { tests: 500, train: 5000, bytes: true },
+};
 
 /** Steps of a linear classifier on images with a regularisation of reg sum(W²): the course's, of which it takes 1,500. */
 export const SOFTMAX = { 'softmax, 100 steps': { steps: 100, batch: 200, rate: 1e-7, reg: 2.5e4 } };
@@ -157,8 +163,10 @@ export function batches({ X, y }, batch) {
 }
 
 /** Two matrices of rows. */
-export function distanceOperands({ tests, train }) {
-  return { x: noise(tests * INPUTS, 50), t: noise(train * INPUTS, 51) };
+export function distanceOperands({ tests, train, bytes }) {
+  const rows = (n, stream) =>
+    bytes ? Float32Array.from(integers(n * INPUTS, stream, 256)) : noise(n * INPUTS, stream);
+  return { x: rows(tests, 50), t: rows(train, 51) };
 }
 
 /** Some of the distances (tests, train), in float64. */

@@ -124,6 +124,70 @@ describe.each(floats)('%s', (dtype) => {
     });
   });
 
+  test.each([
+    [1, 1, 1],
+    [2, 4, 7],
+    [3, 5, 8],
+    [4, 130, 9],
+    [5, 64, 23],
+    [70, 3, 1550],
+  ])('whole numbers, %i to %i examples of %i: no rounding before the root', (M, N, D) => {
+    const next = uniforms(M + N + D);
+    const whole = (n: number) => Float64Array.from({ length: n }, () => Math.floor(512 * next()) - 256);
+    const [x, train] = [whole(M * D), whole(N * D)];
+    const squared = rowsOf(x, D).flatMap((a) =>
+      rowsOf(train, D).map((b) => a.reduce((sum, v, d) => sum + (v - b[d]) ** 2, 0)),
+    );
+    const round = dtype === 'float32' ? Math.fround : Number;
+    lw.scope(() => {
+      trained(lw.tensor(train, { shape: [N, D], dtype }), new Int32Array(N), (knn) => {
+        const dists = knn.computeDistancesNoLoops(lw.tensor(x, { shape: [M, D], dtype }));
+        expect(Array.from(dists.data)).toEqual(squared.map((s) => round(Math.sqrt(round(s)))));
+      });
+    });
+  });
+
+  test('numbers that are hardly whole, or too large: no distance is wrong', () => {
+    const [N, D] = [70, 40];
+    const next = uniforms(8);
+    const whole = Float64Array.from({ length: N * D }, () => Math.floor(256 * next()));
+    const largest = Math.floor(Math.sqrt((2 ** 31 - 1) / D));
+    for (const [at, value] of [
+      [N * D - 1, 0.5],
+      [0, -0.25],
+      [D, 32768],
+      [D, -32769],
+      [17, 2 ** 31],
+      [17, 1e12],
+      [3, largest],
+      [3, largest + 1],
+      [3, largest - 200],
+    ] as const) {
+      const x = whole.slice();
+      x[at] = value;
+      const wanted = rowsOf(x, D).flatMap((a) => rowsOf(x, D).map((b) => distance(a, b)));
+      lw.scope(() => {
+        const X = lw.tensor(x, { shape: [N, D], dtype });
+        trained(X, new Int32Array(N), (knn) => {
+          const { data } = knn.computeDistancesNoLoops(X);
+          for (const [i, d] of data.entries()) {
+            const allowed = loose * Math.max(1, wanted[i]);
+            expect(Math.abs(d - wanted[i]), `${value} at ${at}: distance ${i}`).toBeLessThanOrEqual(allowed);
+          }
+        });
+      });
+    }
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      lw.scope(() => {
+        const X = lw.tensor(whole, { shape: [N, D], dtype });
+        const x = lw.tensor([[...whole.subarray(0, D - 1), value]], { dtype });
+        trained(X, new Int32Array(N), (knn) => {
+          expect(new Set(knn.computeDistancesNoLoops(x).data)).toEqual(new Set([value]));
+        });
+      });
+    }
+  });
+
   test('squares that overflow are not infinite distances', () => {
     lw.scope(() => {
       const large = dtype === 'float32' ? 3e19 : 1.5e154;
