@@ -37,6 +37,7 @@ export const nearest = {
   'assembly/spatial.ts': ['test/models/imageLayers.test.ts', 'test/table.test.ts'],
   'assembly/linear': ['test/classifiers/linearClassifier.test.ts'],
   'assembly/winograd.ts': ['test/conv.test.ts'],
+  'src/kernels.ts': ['test/classifiers/kNearestNeighbor.test.ts', 'test/gemm.test.ts'],
   'src/data/': ['test/data/arrays.test.ts', 'test/data/cifar10.test.ts'],
   'src/layers/': ['test/layers.test.ts', 'test/conv.test.ts', 'test/table.test.ts'],
   'src/memory.ts': ['test/memory.test.ts'],
