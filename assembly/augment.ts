@@ -3,7 +3,7 @@
  * for every type of its size. An image is changed by one thread, in place and without scratch: rows are moved in the order
  * in which none is overwritten before it is read.
  */
-import { at } from './lanes';
+import { at, clearRow } from './lanes';
 
 /** The lanes in reverse order. */
 @inline
@@ -48,9 +48,10 @@ function shiftRow<T>(to: usize, from: usize, W: i32, right: i32): void {
   const left = max(0, -right);
   const rest = max(0, right);
   const count = W - left - rest;
+  // They may be one row.
   memory.copy(to + at<T>(left), from + at<T>(rest), at<T>(count));
-  memory.fill(to, 0, at<T>(left));
-  memory.fill(to + at<T>(left + count), 0, at<T>(rest));
+  clearRow(to, at<T>(left));
+  clearRow(to + at<T>(left + count), at<T>(rest));
 }
 
 /**
@@ -77,7 +78,7 @@ export function augment<T>(
           const h = down < 0 ? H - 1 - k : k;
           const row = plane + step * h;
           if (h + down < 0 || h + down >= H) {
-            memory.fill(row, 0, step);
+            clearRow(row, step);
             continue;
           }
           if (moved) shiftRow<T>(row, plane + step * (h + down), W, right);
@@ -92,7 +93,7 @@ export function augment<T>(
       const bytes = at<T>(min(W, left + side) - first);
       for (let c = 0; c < C; c++) {
         const corner = image + step * H * c + at<T>(first);
-        for (let h = max(0, top), last = min(H, top + side); h < last; h++) memory.fill(corner + step * h, 0, bytes);
+        for (let h = max(0, top), last = min(H, top + side); h < last; h++) clearRow(corner + step * h, bytes);
       }
     }
   }

@@ -3,7 +3,7 @@
  * twice as many products as with float32. (500 x 5000 rows of 3072: 0.6 of the time of the float32 product.) Whether numbers
  * are whole is found while they are packed.
  */
-import { at, zero } from './lanes';
+import { at, copyRow, zero } from './lanes';
 
 /** Rows of x and of train whose products are summed together: nine sums, a vector of each row of train and one of x. */
 const TILE: i32 = 3;
@@ -80,7 +80,7 @@ function packRow<T>(to: usize, range: usize, x: usize, D: i32): bool {
   const tail = D & 7;
   if (tail) {
     for (let o: usize = 0; o < 64; o += 16) v128.store(spare + o, zero<f32>());
-    memory.copy(spare, x + at<T>(D - tail), at<T>(tail));
+    copyRow(spare, x + at<T>(D - tail), at<T>(tail));
   }
   const whole = x + at<T>(D - tail);
   for (let past = to + <usize>TILE * rowBytes(D); to < past; to += STEP, x += at<T>(8)) {
@@ -113,9 +113,9 @@ export function wholeScratch(): i32 {
 }
 
 /**
- * dists (M, …): columns first + j are the distances of M rows from row j of train, blocks [begin, end) of BLOCK of N such
- * rows. x, train and the sums of squares xx, tt: by wholePack; stride: of dists. Sums may overflow, as long as no square of a
- * distance is 2^31 or more: they come out right modulo 2^32.
+ * Distances of M rows of x from blocks [begin, end) of BLOCK of the N rows of train; dists: rows `stride` elements apart. x, train
+ * and the sums of squares xx, tt: by wholePack. Sums may overflow, as long as no square of a distance is 2^31 or more: they come
+ * out right modulo 2^32.
  */
 export function wholeDistances<T>(
   dists: usize, x: usize, train: usize, xx: usize, tt: usize, M: i32, N: i32, D: i32, stride: i32, scratch: usize,

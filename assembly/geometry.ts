@@ -1,7 +1,7 @@
 /**
  * Sizes of a convolution, an array of int32 written by TypeScript, and images with the borders that it needs.
  */
-import { at, lanes } from './lanes';
+import { at, copyRow, lanes } from './lanes';
 
 /** Places in a Geometry. padTop and padLeft are the borders before the image; after it as much as positions need. */
 export const G_N: i32 = 0;
@@ -149,7 +149,7 @@ function moveImage<T>(padded: usize, x: usize, geometry: usize, back: bool): voi
     for (let h = 0; h < H; h++, padded += paddedRow, x += at<T>(W)) {
       if (stride == 1) {
         const middle = padded + at<T>(padLeft);
-        memory.copy(back ? x : middle, back ? middle : x, at<T>(W));
+        copyRow(back ? x : middle, back ? middle : x, at<T>(W));
       } else if (back) unpadRow<T>(x, padded, W, stride, phase, padLeft);
       else padRow<T>(padded, x, W, stride, phase, padLeft, used);
     }

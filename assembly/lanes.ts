@@ -87,3 +87,20 @@ export function storeTransposed(to: usize, step: usize, r0: v128, r1: v128, r2: 
   v128.store(to + 2 * step, v128.shuffle<f32>(hi01, hi23, 0, 1, 4, 5));
   v128.store(to + 3 * step, v128.shuffle<f32>(hi01, hi23, 2, 3, 6, 7));
 }
+
+/**
+ * memory.copy for rows, whole elements of 4 bytes that do not overlap: engines leave the module for memory.copy, which takes as
+ * long as some hundred bytes.
+ */
+export function copyRow(to: usize, from: usize, bytes: usize): void {
+  let o: usize = 0;
+  for (const past = bytes & ~15; o < past; o += 16) v128.store(to + o, v128.load(from + o));
+  for (; o < bytes; o += 4) store<u32>(to + o, load<u32>(from + o));
+}
+
+/** memory.fill with zeros for rows, as copyRow. */
+export function clearRow(to: usize, bytes: usize): void {
+  let o: usize = 0;
+  for (const past = bytes & ~15; o < past; o += 16) v128.store(to + o, zero<f32>());
+  for (; o < bytes; o += 4) store<u32>(to + o, 0);
+}

@@ -2,7 +2,7 @@
  * Pooling over windows of planes (H, W); x (planes, H, W), out (planes, OH, OW). Planes are images times channels.
  * Where several elements are the maximum, the first in row-major order takes the gradient. NaN counts as largest.
  */
-import { at, lanes, splat, zero } from './lanes';
+import { at, clearRow, lanes, splat, zero } from './lanes';
 
 /** Offset in the plane (elements) of the maximum of the window at (h, w). */
 function windowArgmax<T>(plane: usize, h: i32, w: i32, W: i32, PH: i32, PW: i32): i32 {
@@ -238,8 +238,8 @@ export function maxPoolBackward<T>(
         v128.store(to + row + o, interleaveHigh(gc, gd), 16);
       }
       const done = at<T>(2 * j);
-      memory.fill(to + done, 0, row - done);
-      memory.fill(to + row + done, 0, row - done);
+      clearRow(to + done, row - done);
+      clearRow(to + row + done, row - done);
       const plane = x + at<T>(p * H * W);
       for (; j < OW; j++) {
         const where = windowArgmax<T>(plane, 2 * i, 2 * j, W, 2, 2);
@@ -248,7 +248,7 @@ export function maxPoolBackward<T>(
       }
     }
     // Rows that no window reaches.
-    memory.fill(dx + at<T>((p * H + 2 * OH) * W), 0, row * (H - 2 * OH));
+    if (2 * OH < H) clearRow(dx + at<T>((p * H + 2 * OH) * W), row * (H - 2 * OH));
   }
 }
 

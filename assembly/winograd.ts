@@ -13,7 +13,7 @@
  */
 import { MR, THREAD_SCRATCH_BYTES } from './blocks';
 import { ACCUMULATE, blockDepth, gemm, gemmRows } from './gemm';
-import { at, fma, fnma } from './lanes';
+import { at, clearRow, copyRow, fma, fnma } from './lanes';
 
 /** Values of a tile in the basis. */
 const PLANES: i32 = 36;
@@ -240,14 +240,14 @@ function makeStrips(
     for (let i = 0; i < height; i++, strips += width) {
       const h = top + i;
       if (h < 0 || h >= H) {
-        memory.fill(strips, 0, width);
+        clearRow(strips, width);
         continue;
       }
       for (let j = 0; j < pad; j++) store<f32>(strips + at<f32>(j), 0);
       const bytes = min(at<f32>(W), width - at<f32>(pad));
-      memory.copy(strips + at<f32>(pad), x + imageStep * n + at<f32>(h * W), bytes);
+      copyRow(strips + at<f32>(pad), x + imageStep * n + at<f32>(h * W), bytes);
       const end = at<f32>(pad) + bytes;
-      memory.fill(strips + end, 0, width - end);
+      clearRow(strips + end, width - end);
     }
   }
 }

@@ -16,7 +16,7 @@ import { MR } from './blocks';
 import { dots } from './conv';
 import { g, G_C, G_F, G_H, G_HH, G_N, G_OH, G_OW, G_PAD_LEFT, G_PAD_TOP, G_W, G_WW } from './geometry';
 import { ACCUMULATE, blockDepth, lookupTile } from './gemm';
-import { at, fma, fnma, storeTransposed, sumLanes } from './lanes';
+import { at, clearRow, copyRow, fma, fnma, storeTransposed, sumLanes } from './lanes';
 
 const PLANES: usize = 8;
 
@@ -137,10 +137,10 @@ function inputPlanes(V: usize, x: usize, geometry: usize, strip: usize): void {
   for (let c = 0; c < C; c++)
     for (let h = -top; h < PH - top; h++, to += rowBytes) {
       if (h < 0 || h >= H) {
-        for (let p: usize = 0; p < PLANES; p++) memory.fill(to + plane * p, 0, rowBytes);
+        for (let p: usize = 0; p < PLANES; p++) clearRow(to + plane * p, rowBytes);
         continue;
       }
-      memory.copy(strip + at<f32>(left), x + at<f32>((c * H + h) * W), at<f32>(copied));
+      copyRow(strip + at<f32>(left), x + at<f32>((c * H + h) * W), at<f32>(copied));
       for (let t = 0; t < TW; t += 4) {
         const s = strip + at<f32>(m * t);
         const q = to + at<f32>(t);
@@ -149,7 +149,7 @@ function inputPlanes(V: usize, x: usize, geometry: usize, strip: usize): void {
       }
     }
   // Micro-tiles read past the last row; what they find there must be numbers.
-  for (let p: usize = 0; p < PLANES; p++) memory.fill(to + plane * p, 0, 32);
+  for (let p: usize = 0; p < PLANES; p++) clearRow(to + plane * p, 32);
 }
 
 /** Four tiles of four results: lane l begins at element 4 l. */
@@ -312,7 +312,7 @@ function resultPlane(out: usize, M: usize, plane: usize, bias: f32, relu: i32, g
         const y3 = rectified(fma<f32>(f32x4.splat(8), o2, outer), b, lowest);
         storeTransposed(to, 16, y0, y1, y2, y3);
       }
-      if (!whole && first < OW) memory.copy(out + at<f32>(first), strip, at<f32>(OW - first));
+      if (!whole && first < OW) copyRow(out + at<f32>(first), strip, at<f32>(OW - first));
     }
   }
 }
@@ -391,8 +391,8 @@ function gradientPlanes(M: usize, plane: usize, dout: usize, geometry: usize, st
       const first = m * t;
       let from = dout + at<f32>(first);
       if (first + 4 * m > OW) {
-        memory.fill(strip, 0, 64);
-        if (first < OW) memory.copy(strip, from, at<f32>(OW - first));
+        clearRow(strip, 64);
+        if (first < OW) copyRow(strip, from, at<f32>(OW - first));
         from = strip;
       }
       const r0 = v128.load(from);

@@ -166,7 +166,7 @@ export const mutants = [
   // Pooling
   ['assembly/pool.ts', 'if (v > best || (v != v && best == best)) {', 'if (v >= best || (v != v && best == best)) {'],
   ['assembly/pool.ts', 'const upper = wins(topBest, lowBest);', 'const upper = f32x4.gt(topBest, lowBest);'],
-  ['assembly/pool.ts', 'memory.fill(dx + at<T>((p * H + 2 * OH) * W), 0, row * (H - 2 * OH));', ''],
+  ['assembly/pool.ts', 'if (2 * OH < H) clearRow(dx + at<T>((p * H + 2 * OH) * W), row * (H - 2 * OH));', ''],
   [
     'assembly/pool.ts',
     'const d4 = v128.and(v128.load(from + at<T>(j)), v128.or(all, f32x4.gt(best, zero<T>())));',
