@@ -37,7 +37,7 @@ export const nearest = {
   'assembly/spatial.ts': ['test/models/imageLayers.test.ts', 'test/table.test.ts'],
   'assembly/linear': ['test/classifiers/linearClassifier.test.ts'],
   'assembly/winograd.ts': ['test/conv.test.ts'],
-  'src/kernels.ts': ['test/classifiers/kNearestNeighbor.test.ts', 'test/gemm.test.ts'],
+  'src/classicKernels.ts': ['test/classifiers/kNearestNeighbor.test.ts'],
   'src/data/': ['test/data/arrays.test.ts', 'test/data/cifar10.test.ts'],
   'src/layers/': ['test/layers.test.ts', 'test/conv.test.ts', 'test/table.test.ts'],
   'src/memory.ts': ['test/memory.test.ts'],
@@ -290,7 +290,7 @@ export const mutants = [
   ['assembly/data.ts', 'addSums(to + 224, s7);', ''],
   ['assembly/distanceWhole.ts', 'const a = truncated<T>(from);', 'const a = truncated<T>(x);'],
   ['assembly/distanceWhole.ts', '&& high < 32768 && low >= -32768', '&& high < 32768'],
-  ['src/kernels.ts', 'return D * (high - low) ** 2 < 2 ** 31;', 'return D * (high - low) ** 2 < 2 ** 32;'],
+  ['src/classicKernels.ts', 'return D * (high - low) ** 2 < 2 ** 31;', 'return D * (high - low) ** 2 < 2 ** 32;'],
   ['assembly/distance.ts', 'if (!(d >= <T>(sum * least<T>()) && sum < <T>Infinity)) d', 'if (!(d >= <T>0)) d'],
   [
     'assembly/distance.ts',

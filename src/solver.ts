@@ -1,18 +1,8 @@
 /** The training loop: batches, updates, accuracy checks, the best parameters, checkpoints and events. */
 import { checkFloat } from './arithmetic.js';
-import { augmentBatch, checkAugmentation, checkFlag, exampleShape, type ImageShape, imageWidth } from './augment.js';
+import { checkFlag, imageWidth } from './augment.js';
 import { isRecord, readCheckpoint } from './checkpoint.js';
-import {
-  checkNumber,
-  checkOptions,
-  describe,
-  FaultError,
-  formatShape,
-  nearest,
-  OptionError,
-  RuntimeError,
-  ShapeError,
-} from './errors.js';
+import { checkNumber, checkOptions, describe, FaultError, OptionError, RuntimeError, ShapeError } from './errors.js';
 import { formatFixed } from './format.js';
 import * as kernels from './kernels.js';
 import { AffineGradient } from './layers/affine.js';
@@ -23,7 +13,8 @@ import { random as defaultStream, RandomState } from './random.js';
 import { replaceFile } from './runtime/files.js';
 import { pause } from './runtime/host.js';
 import type { StoredArray } from './safetensors.js';
-import { type Shape, sameShape, sizeOf } from './shape.js';
+import { sameShape } from './shape.js';
+import { ExampleReader, type Examples } from './solver/examples.js';
 import { type Fault, FaultGuard, type Found, withoutBadElements } from './solver/faults.js';
 import { adapt, type Learner, type TrainableModel } from './solver/learner.js';
 import {
@@ -48,16 +39,7 @@ import {
   type StoredSnapshot,
 } from './solver/snapshot.js';
 import { Autosave } from './store.js';
-import {
-  checkIndices,
-  empty,
-  getDefaultDType,
-  type Indices,
-  isTensor,
-  type Nested,
-  type Tensor,
-  tensor,
-} from './tensor.js';
+import { empty, type Indices, isTensor, type Nested, type Tensor, tensor } from './tensor.js';
 
 export interface StepEvent {
   type: 'step';
@@ -106,12 +88,6 @@ const TURN = 30;
 /** What a rollback leaves of the learning rate. */
 const ROLLBACK_RATE = 0.5;
 
-interface Examples {
-  X: Tensor | ExampleSource;
-  y: Tensor;
-  N: number;
-}
-
 /**
  * Trains a model on data.
  *
@@ -146,18 +122,13 @@ export class Solver {
 
   readonly #learner: Learner;
   readonly #guard: FaultGuard;
+  readonly #reader: ExampleReader;
   readonly #train: Examples;
   readonly #val: Examples;
   readonly #settings: Settings;
   readonly #iterationsPerEpoch: number;
-  /** Of what `augment` changes, if it is no function. */
-  #imageShape: ImageShape | undefined;
   /** Indices and labels of the batch, and the order of the epoch. */
   readonly #plan = new Plan();
-  /** Batches of examples that are no tensor. */
-  readonly #batches = new Plan();
-  /** Tensors made for this Solver alone. */
-  readonly #owned: Tensor[] = [];
   /** Parameters and running averages: of the best check, and those reached when the model was given the best. */
   #best: Record<string, Tensor> | undefined;
   #last: Record<string, Tensor> | undefined;
@@ -190,10 +161,11 @@ export class Solver {
     const rate = this.optimConfigs[names[0]]?.learningRate;
     this.#rate = typeof rate === 'number' ? rate : undefined;
     this.#guard = new FaultGuard(this.#learner);
+    this.#reader = new ExampleReader(model, this.#learner);
     try {
-      this.#train = this.#examples(data, 'XTrain', 'yTrain');
-      this.#val = this.#examples(data, 'XVal', 'yVal');
-      this.#imageShape = this.#augmentedShape(this.#settings.augment);
+      this.#train = this.#reader.take(data, 'XTrain', 'yTrain');
+      this.#val = this.#reader.take(data, 'XVal', 'yVal');
+      this.#reader.checkAugment(this.#settings.augment, this.#train.X);
     } catch (error) {
       this.dispose();
       throw error;
@@ -259,9 +231,8 @@ export class Solver {
       throw new OptionError({ where, rule: 'the model has no reg that is known' });
     }
     const numbers = optimConfig === undefined ? {} : this.#ruleNumbers(where, optimConfig);
-    const imageShape = this.#augmentedShape('augment' in settings ? settings.augment : this.#settings.augment);
+    this.#reader.checkAugment('augment' in settings ? settings.augment : this.#settings.augment, this.#train.X);
     Object.assign(this.#settings, settings);
-    this.#imageShape = imageShape;
     if (learningRate !== undefined) this.#rate = learningRate;
     if (reg !== undefined) (model as Network).reg = reg;
     for (const config of Object.values(this.optimConfigs)) Object.assign(config, numbers);
@@ -350,31 +321,10 @@ export class Solver {
     checkFlag(where, 'flip', flip);
     return scope(() => {
       const x = isTensor(X) || isExampleSource(X) ? X : tensor(X);
-      const labels = this.#labels(where, 'y', y, x.shape[0] ?? 0);
-      const width = flip ? imageWidth(where, this.#inputShape(), x) : 0;
-      return this.#accuracy({ X: x, y: labels, N: labels.size }, numSamples, batchSize, width);
-    });
-  }
-
-  /** width: of images, if scores of their mirror images are to be added. */
-  #accuracy({ X, y, N }: Examples, numSamples: number | null, batchSize = 100, width = 0): number {
-    return scope(() => {
-      const { random } = this.#settings;
-      const rows = numSamples !== null && N > numSamples ? random.choice(N, numSamples) : undefined;
-      const count = rows?.size ?? N;
-      let right = 0;
-      for (let from = 0; from < count; from += batchSize) {
-        const to = Math.min(count, from + batchSize);
-        scope(() => {
-          const some = rows?.rows(from, to);
-          const batch = some ? this.#batch(X, some) : this.#range(X, from, to);
-          const predicted = this.#learner.predictBatch(batch, width).data;
-          const labels = y.data;
-          const index = some?.data;
-          for (let i = 0; i < to - from; i++) if (predicted[i] === labels[index ? index[i] : from + i]) right++;
-        });
-      }
-      return right / count;
+      const labels = this.#reader.labels(where, 'y', y, x.shape[0] ?? 0);
+      const width = flip ? imageWidth(where, this.#reader.inputShape, x) : 0;
+      const examples = { X: x, y: labels, N: labels.size };
+      return this.#reader.accuracy(examples, this.#settings.random, numSamples, batchSize, width);
     });
   }
 
@@ -428,7 +378,9 @@ export class Solver {
   } {
     this.#guard.keep();
     const rows = this.#rows();
-    const batch = this.#augmented(this.#batch(this.#train.X, rows));
+    const { augment, random } = this.#settings;
+    const { X } = this.#train;
+    const batch = this.#reader.augmented(this.#reader.batch(X, rows), X, augment, random);
     const labels = this.#plan.run(`labels ${rows.size}`, () => {
       const y = empty([rows.size], 'int32');
       kernels.gather(y, this.#train.y, rows);
@@ -514,58 +466,6 @@ export class Solver {
     return (this.#order as Tensor).rows(place * batchSize, Math.min(N, (place + 1) * batchSize));
   }
 
-  /** The examples with these indices. They last until the next batch of this size. */
-  #batch(X: Tensor | ExampleSource, rows: Tensor): Tensor {
-    return isTensor(X) ? this.#learner.batch(X, rows) : this.#read(X, rows.size, () => rows.data as Int32Array);
-  }
-
-  #range(X: Tensor | ExampleSource, from: number, to: number): Tensor {
-    if (isTensor(X)) return X.rows(from, to);
-    return this.#read(X, to - from, () => Int32Array.from({ length: to - from }, (_, i) => from + i));
-  }
-
-  /** rows: views of them, taken when the batch has its memory. */
-  #read(X: ExampleSource, count: number, rows: () => Int32Array): Tensor {
-    const shape = this.#inputShape() ?? X.shape.slice(1);
-    const dtype = this.model instanceof Network ? this.model.dtype : getDefaultDType();
-    return this.#batches.run(`${count}`, () => {
-      const batch = empty([count, ...shape], dtype);
-      X.read(rows(), batch.data as Float32Array | Float64Array);
-      return batch;
-    });
-  }
-
-  /** The shape of one example of the model; undefined for models of the user's. */
-  #inputShape(): Shape | undefined {
-    return this.model instanceof Network ? this.model.inputShape : undefined;
-  }
-
-  /** Checks that images are what `augment` gets, and that its numbers fit them. */
-  #augmentedShape(augment: Settings['augment']): ImageShape | undefined {
-    if (augment === undefined || typeof augment === 'function') return undefined;
-    const shape = exampleShape(this.#inputShape(), this.#train.X);
-    if (shape.length !== 3) {
-      const rule = 'images (C, H, W) for augment';
-      throw new ShapeError({ where: 'Solver', argument: 'examples', rule, value: formatShape(shape) });
-    }
-    checkAugmentation('Solver: augment', augment, shape as unknown as ImageShape);
-    return shape as unknown as ImageShape;
-  }
-
-  #augmented(batch: Tensor): Tensor {
-    const { augment, random } = this.#settings;
-    if (augment === undefined) return batch;
-    if (typeof augment !== 'function') {
-      const shape = this.#imageShape as ImageShape;
-      this.#plan.run(`augment ${batch.shape[0]}`, () => augmentBatch(batch, shape, augment, random));
-      return batch;
-    }
-    const changed: unknown = augment(batch, random) ?? batch;
-    if (isTensor(changed) && sameShape(changed.shape, batch.shape)) return changed;
-    const rule = `a tensor ${formatShape(batch.shape)} like the batch, or nothing`;
-    throw new ShapeError({ where: 'Solver', argument: 'the result of augment', rule, value: describe(changed) });
-  }
-
   #update(name: string, w: Tensor, dw: Gradient, factor: number): void {
     const config = this.optimConfigs[name];
     if (this.#rate !== undefined) config.learningRate = this.#rate * factor;
@@ -610,7 +510,7 @@ export class Solver {
     this.#failed = true;
     const count = Math.min(this.#val.N, this.batchSize);
     const finite = scope(() => {
-      const scores = this.model.loss(this.#range(this.#val.X, 0, count));
+      const scores = this.model.loss(this.#reader.range(this.#val.X, 0, count));
       return scores.data.every((score) => Number.isFinite(score));
     });
     let outcome = 'the model keeps the parameters it had before this step';
@@ -648,10 +548,10 @@ export class Solver {
   }
 
   #check(): { trainAcc: number; valAcc: number; bestValAcc: number } {
-    const { numTrainSamples, numValSamples, print } = this.#settings;
+    const { numTrainSamples, numValSamples, print, random } = this.#settings;
     this.#inspect();
-    const trainAcc = this.#accuracy(this.#train, numTrainSamples);
-    const valAcc = this.#accuracy(this.#val, numValSamples);
+    const trainAcc = this.#reader.accuracy(this.#train, random, numTrainSamples);
+    const valAcc = this.#reader.accuracy(this.#val, random, numValSamples);
     this.trainAccHistory.push(trainAcc);
     this.valAccHistory.push(valAcc);
     // The first check counts even at accuracy 0, so that there are always best parameters.
@@ -857,54 +757,14 @@ export class Solver {
     });
   }
 
-  /** Training or validation examples, checked. What is no tensor is made one that lasts as long as the Solver. */
-  #examples(data: SolverData, nameX: 'XTrain' | 'XVal', nameY: 'yTrain' | 'yVal'): Examples {
-    const where = 'Solver';
-    for (const name of [nameX, nameY]) {
-      if (data?.[name] !== undefined) continue;
-      const others = Object.keys(data ?? {}).filter((key) => !['XTrain', 'yTrain', 'XVal', 'yVal'].includes(key));
-      const near = nearest(name, others);
-      const hint = near === undefined ? 'data has XTrain, yTrain, XVal and yVal' : `is it '${near}'?`;
-      throw new OptionError({ where, rule: `data.${name} is missing`, hint });
-    }
-    const given = data[nameX];
-    const X = isTensor(given) || isExampleSource(given) ? given : this.#own(() => tensor(given));
-    const N = X.shape[0] ?? 0;
-    const { model } = this;
-    if (model instanceof Network && sizeOf(X.shape.slice(1)) !== sizeOf(model.inputShape)) {
-      const rule = `(N, …) with ${sizeOf(model.inputShape)} numbers for each example`;
-      const hint = `the model was made for inputs ${formatShape(model.inputShape)}`;
-      throw new ShapeError({ where, argument: nameX, rule, value: formatShape(X.shape), hint });
-    }
-    if (N === 0) {
-      throw new ShapeError({ where, argument: nameX, rule: 'at least one example', value: formatShape(X.shape) });
-    }
-    return { X, y: this.#own(() => this.#labels(where, nameY, data[nameY], N), data[nameY]), N };
-  }
-
-  /** N labels as an int32 tensor: y itself, if it is one. */
-  #labels(where: string, argument: string, y: Indices, N: number): Tensor {
-    const count = isTensor(y) ? y.size : y?.length;
-    if (count !== N) {
-      throw new ShapeError({ where, argument, rule: `${N} labels, one for each example`, value: String(count) });
-    }
-    return checkIndices(where, argument, y, this.model instanceof Network ? this.model.numClasses : 2 ** 31 - 1);
-  }
-
-  #own(make: () => Tensor, given?: unknown): Tensor {
-    const made = persistent(make);
-    if (made !== given) this.#owned.push(made);
-    return made;
-  }
-
   /** Frees what the Solver holds: state of the update rule, best parameters, plans. Not the model, not given data. */
   dispose(): void {
     const states = Object.values(this.optimConfigs).flatMap((config) => Object.values(config).filter(isTensor));
     const copies = [this.#best, this.#last].flatMap((tensors) => Object.values(tensors ?? {}));
-    for (const t of [...states, ...copies, ...this.#owned]) t.dispose();
+    for (const t of [...states, ...copies]) t.dispose();
     this.#guard.dispose();
     this.#plan.dispose();
-    this.#batches.dispose();
+    this.#reader.dispose();
   }
 }
 

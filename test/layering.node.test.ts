@@ -17,6 +17,7 @@ const order = [
   'engine',
   'kernels',
   'imageKernels',
+  'classicKernels',
   'tensor',
   'arithmetic',
   'random',

@@ -1,5 +1,6 @@
 /** The k-nearest-neighbour classifier, and the choice of k by cross-validation. */
 import { checkFloat } from '../arithmetic.js';
+import * as classic from '../classicKernels.js';
 import { checkNumber, checkOptions, describe, formatShape, OptionError, ShapeError, ValueError } from '../errors.js';
 import { formatFixed } from '../format.js';
 import * as kernels from '../kernels.js';
@@ -177,12 +178,12 @@ function fill({ X, N, D, dtype }: Memory, x: Tensor, numLoops: Loops): Tensor {
   const M = x.shape[0] as number;
   const dists = empty([M, N], dtype);
   if (numLoops === 2) {
-    kernels.allDistances(dists, x, X);
+    classic.allDistances(dists, x, X);
   } else if (numLoops === 1) {
-    for (let i = 0; i < M; i++) kernels.rowDistances(kernels.slice(dists, i * N, N), kernels.slice(x, i * D, D), X);
-  } else if (!kernels.wholeDistances(dists, x, X)) {
+    for (let i = 0; i < M; i++) classic.rowDistances(kernels.slice(dists, i * N, N), kernels.slice(x, i * D, D), X);
+  } else if (!classic.wholeDistances(dists, x, X)) {
     const [xx, tt] = [empty([M], dtype), empty([N], dtype)];
-    kernels.expandedDistances(dists, x, X, xx, tt);
+    classic.expandedDistances(dists, x, X, xx, tt);
     for (const squares of [xx, tt]) squares.dispose();
   }
   return dists;
@@ -191,14 +192,14 @@ function fill({ X, N, D, dtype }: Memory, x: Tensor, numLoops: Loops): Tensor {
 /** int32 (M, k): positions of the nearest training examples, nearest first. */
 function neighbours(dists: Tensor, k: number): Tensor {
   const near = empty([dists.shape[0] as number, k], 'int32');
-  kernels.nearest(near, dists);
+  classic.nearest(near, dists);
   return near;
 }
 
 /** int32 (M): what the first k of `near` vote for. */
 function vote({ classes, ranks }: Memory, near: Tensor, k: number): Tensor {
   const out = empty([near.shape[0] as number], 'int32');
-  kernels.vote(out, near, ranks, classes.length, k);
+  classic.vote(out, near, ranks, classes.length, k);
   const { data } = out;
   for (let i = 0; i < data.length; i++) data[i] = classes[data[i] as number] as number;
   return out;

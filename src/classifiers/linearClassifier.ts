@@ -1,6 +1,7 @@
 /** Linear classifiers, scores = X W: softmax and multiclass SVM, their losses, and training by gradient descent. */
 import { checkFloat } from '../arithmetic.js';
 import { readCheckpoint, writeCheckpoint } from '../checkpoint.js';
+import * as classic from '../classicKernels.js';
 import { checkNumber, checkOptions, describe, formatShape, OptionError, RuntimeError, ShapeError } from '../errors.js';
 import { formatFixed } from '../format.js';
 import * as kernels from '../kernels.js';
@@ -47,7 +48,7 @@ function naive(kind: Kind): (W: Tensor, x: Tensor, labels: Tensor, reg: number) 
   return (W, x, labels, reg) => {
     const dW = empty(W.shape, W.dtype);
     const scores = empty([W.shape[1] as number], 'float64');
-    return [kernels.linearLossNaive(dW, W, x, labels, scores, kind === 'svm', reg), dW];
+    return [classic.linearLossNaive(dW, W, x, labels, scores, kind === 'svm', reg), dW];
   };
 }
 
@@ -62,13 +63,13 @@ function vectorized(
     const N = labels.size;
     const [D, C] = W.shape as [number, number];
     let [x, rows] = [images, choice];
-    if (choice && !(C <= kernels.FEW_CLASSES && images.dtype === W.dtype)) {
+    if (choice && !(C <= classic.FEW_CLASSES && images.dtype === W.dtype)) {
       x = empty([N, D], W.dtype);
       kernels.gather(x, images, choice);
       rows = undefined;
     }
     const scores = empty([N, C], W.dtype);
-    kernels.linearScores(scores, x, W, rows);
+    classic.linearScores(scores, x, W, rows);
     const losses = empty([N], 'float64');
     const slopes = empty([N, C], W.dtype);
     if (kind === 'svm') kernels.svmLoss(losses, slopes, scores, labels, 1);
@@ -76,7 +77,7 @@ function vectorized(
     const data = kernels.sumF64(losses) / N;
     for (const t of [scores, losses]) t.dispose();
     const dW = empty([D, C], W.dtype);
-    kernels.linearGradient(dW, x, slopes, rows);
+    classic.linearGradient(dW, x, slopes, rows);
     slopes.dispose();
     if (reg === 0) return [data, dW];
     const partials = empty([kernels.decayPartials(W)], 'float64');
@@ -236,7 +237,7 @@ export abstract class LinearClassifier {
       const x = checkExamples(where, 'X', X, floatTypeOf(W), D, this.#shapeText());
       const N = x.shape[0] as number;
       const scores = empty([N, C], W.dtype);
-      kernels.linearScores(scores, x, W);
+      classic.linearScores(scores, x, W);
       const labels = empty([N], 'int32');
       kernels.argmax(labels, scores, C, 1);
       return labels;
