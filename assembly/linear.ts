@@ -4,7 +4,7 @@
  * (200 of 10,000 rows, D 3072, C 10: 0.35 of the time of a copy and two calls of gemm.)
  */
 import { THREAD_SCRATCH_BYTES } from './blocks';
-import { at, clearRow, copyRow, fma, lanes, sumLanes, zero } from './lanes';
+import { at, copyRow, fma, lanes, sumLanes, zero } from './lanes';
 
 /** Classes that are summed at a time: with two vectors of the other operand ten sums, which fit the registers. */
 const GROUP: i32 = 5;
@@ -98,6 +98,19 @@ function ragged<T>(to: usize, row: usize, D: i32): void {
 
 /** Adds n vectors of products of two rows with the five classes of w to their sums; [class][row]. */
 function addScores<T>(sums: usize, x0: usize, x1: usize, w: usize, n: i32): void {
+  addProducts<T, Vectors>(sums, x0, x1 - x0, 16, w, n);
+}
+
+/** How addProducts finds its five factors. Types, since offsets of loads must be known when the kernel is compiled. */
+type Vectors = i32;
+type Numbers = f32;
+
+/**
+ * Adds n times the products of two vectors, at p and `other` behind it, with five factors at q, which are vectors or (Numbers)
+ * one number in all lanes, to the sums; [factor][vector]. step: bytes from a p to the next.
+ */
+@inline
+function addProducts<T, B>(sums: usize, p: usize, other: usize, step: usize, q: usize, n: i32): void {
   let s00 = v128.load(sums);
   let s01 = v128.load(sums, 16);
   let s10 = v128.load(sums, 32);
@@ -108,35 +121,26 @@ function addScores<T>(sums: usize, x0: usize, x1: usize, w: usize, n: i32): void
   let s31 = v128.load(sums, 112);
   let s40 = v128.load(sums, 128);
   let s41 = v128.load(sums, 144);
-  const other = x1 - x0;
-  for (const past = x0 + <usize>16 * n; x0 < past; x0 += 16) {
-    const a = v128.load(x0);
-    const b = v128.load(x0 + other);
-    let c = v128.load(w);
+  for (const past = p + step * n; p < past; p += step) {
+    const a = v128.load(p);
+    const b = v128.load(p + other);
+    let c = isInteger<B>() ? v128.load(q) : v128.load_splat<T>(q);
     s00 = fma<T>(a, c, s00);
     s01 = fma<T>(b, c, s01);
-    c = v128.load(w, 16);
+    c = isInteger<B>() ? v128.load(q, 16) : v128.load_splat<T>(q, sizeof<T>());
     s10 = fma<T>(a, c, s10);
     s11 = fma<T>(b, c, s11);
-    c = v128.load(w, 32);
+    c = isInteger<B>() ? v128.load(q, 32) : v128.load_splat<T>(q, 2 * sizeof<T>());
     s20 = fma<T>(a, c, s20);
     s21 = fma<T>(b, c, s21);
-    c = v128.load(w, 48);
+    c = isInteger<B>() ? v128.load(q, 48) : v128.load_splat<T>(q, 3 * sizeof<T>());
     s30 = fma<T>(a, c, s30);
     s31 = fma<T>(b, c, s31);
-    c = v128.load(w, 64);
+    c = isInteger<B>() ? v128.load(q, 64) : v128.load_splat<T>(q, 4 * sizeof<T>());
     s40 = fma<T>(a, c, s40);
     s41 = fma<T>(b, c, s41);
-    w += 16 * GROUP;
+    q += GROUP * (isInteger<B>() ? 16 : sizeof<T>());
   }
-  storeSums(sums, s00, s01, s10, s11, s20, s21, s30, s31, s40, s41);
-}
-
-@inline
-function storeSums(
-  sums: usize, s00: v128, s01: v128, s10: v128, s11: v128, s20: v128, s21: v128, s30: v128, s31: v128, s40: v128,
-  s41: v128,
-): void {
   v128.store(sums, s00);
   v128.store(sums, s01, 16);
   v128.store(sums, s10, 32);
@@ -205,7 +209,7 @@ function storeGradient<T>(dW: usize, sums: usize, C: i32, columns: i32): void {
   }
 }
 
-/** 64 bytes of each of n rows, from example `first` on; zeros where a row has fewer columns. */
+/** 64 bytes of each of n rows, from example `first` on. Where a row has fewer columns the rest is left: its sums are not stored. */
 @inline
 function gatherLines<T>(to: usize, x: usize, index: usize, D: i32, columns: i32, first: i32, n: i32): void {
   const whole = columns == 4 * lanes<T>();
@@ -216,44 +220,11 @@ function gatherLines<T>(to: usize, x: usize, index: usize, D: i32, columns: i32,
       v128.store(to, v128.load(from, 16), 16);
       v128.store(to, v128.load(from, 32), 32);
       v128.store(to, v128.load(from, 48), 48);
-    } else {
-      clearRow(to, 64);
-      copyRow(to, from, at<T>(columns));
-    }
+    } else copyRow(to, from, at<T>(columns));
   }
 }
 
 /** Adds the products of half a line of each of n examples with their slopes for five classes to the sums; [class][vector]. */
 function addGradient<T>(sums: usize, lines: usize, slopes: usize, n: i32): void {
-  let s00 = v128.load(sums);
-  let s01 = v128.load(sums, 16);
-  let s10 = v128.load(sums, 32);
-  let s11 = v128.load(sums, 48);
-  let s20 = v128.load(sums, 64);
-  let s21 = v128.load(sums, 80);
-  let s30 = v128.load(sums, 96);
-  let s31 = v128.load(sums, 112);
-  let s40 = v128.load(sums, 128);
-  let s41 = v128.load(sums, 144);
-  for (const past = lines + <usize>64 * n; lines < past; lines += 64) {
-    const a = v128.load(lines);
-    const b = v128.load(lines, 16);
-    let c = v128.load_splat<T>(slopes);
-    s00 = fma<T>(a, c, s00);
-    s01 = fma<T>(b, c, s01);
-    c = v128.load_splat<T>(slopes + sizeof<T>());
-    s10 = fma<T>(a, c, s10);
-    s11 = fma<T>(b, c, s11);
-    c = v128.load_splat<T>(slopes + 2 * sizeof<T>());
-    s20 = fma<T>(a, c, s20);
-    s21 = fma<T>(b, c, s21);
-    c = v128.load_splat<T>(slopes + 3 * sizeof<T>());
-    s30 = fma<T>(a, c, s30);
-    s31 = fma<T>(b, c, s31);
-    c = v128.load_splat<T>(slopes + 4 * sizeof<T>());
-    s40 = fma<T>(a, c, s40);
-    s41 = fma<T>(b, c, s41);
-    slopes += GROUP * sizeof<T>();
-  }
-  storeSums(sums, s00, s01, s10, s11, s20, s21, s30, s31, s40, s41);
+  addProducts<T, Numbers>(sums, lines, 16, 64, slopes, n);
 }
