@@ -70,7 +70,7 @@ export function curves({ title, loss, stepsPerEpoch, train, validation, checkedA
     splitLine: { lineStyle: { color: PALE } },
   };
   const named = { nameLocation: 'middle' as const };
-  const key = { itemWidth: 20, itemHeight: 4, icon: 'rect', textStyle: { color: INK } };
+  const key = { itemWidth: 20, itemHeight: 4, itemGap: 24, icon: 'rect', textStyle: { color: INK } };
   const dots = checkedAt.length <= 40;
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: 800, height: 640 });
   chart.setOption({

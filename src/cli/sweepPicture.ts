@@ -171,7 +171,7 @@ function scatter(trials: readonly PicturedTrial[], x: Axis, y: Axis) {
       textStyle: { color: INK, fontSize: 13, fontWeight: 600 },
     })),
     legend: {
-      ...{ top: 42, left: 'center', itemWidth: 14, itemHeight: 12, textStyle: { color: INK } },
+      ...{ top: 42, left: 'center', itemWidth: 14, itemHeight: 12, itemGap: 20, textStyle: { color: INK } },
       data: [
         ...present.map(({ status, symbol }) => ({ name: NAMES[status], icon: symbol, itemStyle: { color: '#777' } })),
         { name: BEST, icon: 'circle', itemStyle: { color: 'transparent', borderColor: '#c00', borderWidth: 2 } },
@@ -196,7 +196,7 @@ function line(trials: readonly PicturedTrial[], x: Axis | undefined) {
   return {
     title: [],
     legend: {
-      ...{ top: 42, left: 'center', itemWidth: 12, itemHeight: 12, textStyle: { color: INK } },
+      ...{ top: 42, left: 'center', itemWidth: 12, itemHeight: 12, itemGap: 20, textStyle: { color: INK } },
       data: [...kinds.map(({ name }) => name), BEST],
     },
     grid: { left: 76, right: 28, top: 84, height: 324 },
