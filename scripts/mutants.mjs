@@ -200,6 +200,8 @@ export const mutants = [
   ['assembly/gemm.ts', 'c3 = fma<T>(v128.load(a, 112), b0, c3);', 'c3 = fma<T>(v128.load(a, 96), b0, c3);'],
   ['assembly/linear.ts', 'for (let v = 0; v < whole; v += CHUNK) {', 'for (let v = 0; v < CHUNK; v += CHUNK) {'],
   ['assembly/linear.ts', 'for (let o = c; o < c + GROUP; o++', 'for (let o = 0; o < GROUP; o++'],
+  ['assembly/lanes.ts', 'for (; o < bytes; o += 4) store<u32>(to + o, load<u32>(from + o));', ''],
+  ['assembly/lanes.ts', 'for (; o < bytes; o += 4) store<u32>(to + o, 0);', ''],
   // Convolution
   ['assembly/convNaive.ts', 'if (h < 0 || h >= H) continue;', 'if (h <= 0 || h >= H) continue;', 1],
   ['assembly/convNaive.ts', 'let sum = load<T>(b + at<T>(f));', 'let sum = load<T>(b);'],

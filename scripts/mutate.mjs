@@ -145,6 +145,9 @@ if (values.list) {
 if (!existsSync(join(root, `dist/lanewise.${BUILD}.wasm`))) throw new Error('dist/ is not built: npm run build');
 // All can be made, before any is.
 for (const { mutant } of wanted) broken(readFileSync(join(root, mutant[0]), 'utf8'), mutant);
+// A package within the package is what the test of the package refuses, so that nothing may stay.
+process.on('exit', () => rmSync(work, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 copy();
 await buildKernels();
 await buildLibrary();
