@@ -24,16 +24,17 @@ let first = true;
 /** What the next trainer begins with: the bytes of a file. */
 let opened;
 
-const network = new NetworkStep((net) => {
+/** Takes what can be trained from now on; nothing can be as soon as that is said. */
+function take(net) {
   found = net;
+  if (net === undefined) run.end();
   prepare();
-});
+}
+
+const network = new NetworkStep(take);
 const data = new DataStep((album) => {
   network.album = album;
-  if (album === undefined) {
-    found = undefined;
-    run.end();
-  }
+  if (album === undefined) take(undefined);
 });
 const training = new TrainingStep(run, async () => {
   await run.forget();
@@ -50,17 +51,22 @@ async function begin(more = {}) {
   }
 }
 
+let preparations = 0;
 const prepare = oncePerFrame(async () => {
+  const turn = ++preparations;
+  const outdated = () => turn !== preparations || found === undefined;
   // A net that is being looked at comes here again when that is done.
-  if (network.looking) return;
-  if (found === undefined) return run.end();
+  if (network.looking || found === undefined) return;
   const more = opened;
   opened = undefined;
   if (more !== undefined) return begin(more);
   const kept = first ? await run.recall(state.values).catch(() => undefined) : undefined;
+  // Something else was chosen while the browser looked for what it kept.
+  if (outdated()) return;
   first = false;
   if (kept === undefined) return begin();
   await begin({ state: kept });
+  if (outdated()) return;
   // What was kept by an older version, or of other pictures, does not hold up what can be done without it.
   if (run.trainer === undefined) return begin();
   if (run.losses.count > 0) remark(`Resumed at step ${count(run.losses.count)}`);
