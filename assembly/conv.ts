@@ -6,7 +6,9 @@
  * the filters are A (F, K) with K = C HH WW, and the patches of the images are B (K, positions).
  */
 import { KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
-import { ACCUMULATE, anyTile, blockDepth, blockFlags, gemm, GEMM_SCRATCH_BYTES, packRows, ROW_BIAS } from './gemm';
+import {
+  ACCUMULATE, blockDepth, blockFlags, gemm, GEMM_SCRATCH_BYTES, packRows, panelRows, ROW_BIAS, sweepPanels,
+} from './gemm';
 import {
   g, G_C, G_F, G_H, G_HH, G_N, G_OH, G_OW, G_W, G_WW, offsetTable, paddedSize, padImage, positionStep, unpadImage,
 } from './geometry';
@@ -163,17 +165,20 @@ export function convForward<T>(
         }
         const final = pc + kc == K;
         const own = blockFlags(flags, pc, final);
-        for (let f = 0; f < F; f += MR) {
-          const mr = min(F - f, MR);
-          packRows<T>(scratch, w + at<T>(f * K + pc), kc, mr, K, 1);
+        for (let f = 0, height = 0; f < F; f += height) {
+          height = panelRows(F - f);
+          const mr = min(F - f, height);
+          packRows<T>(scratch, w + at<T>(f * K + pc), kc, height, mr, K, 1);
           const bias = final && b ? b + at<T>(f) : 0;
-          let from = packed;
-          for (let panel = first; panel < last; panel++, from += panelBytes) {
+          // Positions of one image lie side by side.
+          for (let panel = first, past = 0; panel < last; panel = past) {
             const i = panel / perImage;
+            past = min(last, perImage * (i + 1));
             const position = (panel - i * perImage) * NR<T>();
-            const nr = min(P - position, NR<T>());
+            const columns = min(P, (past - i * perImage) * NR<T>()) - position;
             const C = out + at<T>(((n + i) * F + f) * P + position);
-            anyTile<T>(C, scratch, from, bias, kc, ldc, own, mr, nr);
+            const from = packed + panelBytes * (panel - first);
+            sweepPanels<T>(C, scratch, height, mr, from, panelBytes, bias, kc, ldc, own, columns);
           }
         }
       }
@@ -225,18 +230,17 @@ export function convWeightGradient<T>(
             );
           }
         }
-        for (let f = 0; f < F; f += MR) {
-          const mr = min(F - f, MR);
+        const k = first * NR<T>();
+        const columns = min(K, last * NR<T>()) - k;
+        for (let f = 0, height = 0; f < F; f += height) {
+          height = panelRows(F - f);
+          const mr = min(F - f, height);
           for (let i = 0; i < count; i++) {
-            packRows<T>(scratch + <usize>(pc * i) * 64, dout + at<T>(((n + i) * F + f) * P + p), pc, mr, P, 1);
+            const to = scratch + (<usize>(pc * i * height) << 4);
+            packRows<T>(to, dout + at<T>(((n + i) * F + f) * P + p), pc, height, mr, P, 1);
           }
-          let from = packed;
-          for (let panel = first; panel < last; panel++, from += panelBytes) {
-            const k = panel * NR<T>();
-            const nr = min(K - k, NR<T>());
-            const C = dw + at<T>(f * K + k);
-            anyTile<T>(C, scratch, from, 0, depth, at<T>(K), started ? ACCUMULATE : 0, mr, nr);
-          }
+          const own = started ? ACCUMULATE : 0;
+          sweepPanels<T>(dw + at<T>(f * K + k), scratch, height, mr, packed, panelBytes, 0, depth, at<T>(K), own, columns);
         }
       }
       started = true;

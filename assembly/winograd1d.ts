@@ -259,7 +259,7 @@ export function winograd1dForward(
           const u = U + planeU * p + <usize>((f / MR) * K + k) * 64;
           for (let o: usize = 0; o < at<f32>(P); o += 32) {
             lookupTile<f32>(
-              M + planeM * p + o, u, V + planeV * p + o, table + at<i32>(k), 0, kc, at<f32>(P), k > 0 ? ACCUMULATE : 0,
+              M + planeM * p + o, u, V + planeV * p + o, table + at<i32>(k), kc, at<f32>(P), k > 0 ? ACCUMULATE : 0,
             );
           }
         }
