@@ -6,13 +6,12 @@
  * the filters are A (F, K) with K = C HH WW, and the patches of the images are B (K, positions).
  */
 import { KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
-import {
-  ACCUMULATE, blockDepth, blockFlags, gemm, GEMM_SCRATCH_BYTES, packRows, panelRows, ROW_BIAS, sweepPanels,
-} from './gemm';
+import { blockDepth, blockFlags, gemm, GEMM_SCRATCH_BYTES } from './gemm';
 import {
   g, G_C, G_F, G_H, G_HH, G_N, G_OH, G_OW, G_W, G_WW, offsetTable, paddedSize, padImage, positionStep, unpadImage,
 } from './geometry';
 import { at, fma, lanes, storeTransposed, sumLanes, zero } from './lanes';
+import { ACCUMULATE, packRows, panelRows, ROW_BIAS, sweepPanels } from './tiles';
 
 /** Elements read past the end of the last padded image by whole-vector loads. */
 const SLACK: i32 = 32;

@@ -12,8 +12,9 @@
  * cut at tile rows. T, the tiles of a block, is rounded up to whole panels of the matrix product.
  */
 import { MR, THREAD_SCRATCH_BYTES } from './blocks';
-import { ACCUMULATE, blockDepth, gemm, gemmRows } from './gemm';
+import { blockDepth, gemm, gemmRows } from './gemm';
 import { at, clearRow, copyRow, fma, fnma } from './lanes';
+import { ACCUMULATE } from './tiles';
 
 /** Values of a tile in the basis. */
 const PLANES: i32 = 36;

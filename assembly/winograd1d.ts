@@ -15,8 +15,9 @@
 import { MR } from './blocks';
 import { dots } from './conv';
 import { g, G_C, G_F, G_H, G_HH, G_N, G_OH, G_OW, G_PAD_LEFT, G_PAD_TOP, G_W, G_WW } from './geometry';
-import { ACCUMULATE, blockDepth, lookupTile } from './gemm';
+import { blockDepth } from './gemm';
 import { at, clearRow, copyRow, fma, fnma, storeTransposed, sumLanes } from './lanes';
+import { ACCUMULATE, lookupTile } from './tiles';
 
 const PLANES: usize = 8;
 
