@@ -59,7 +59,11 @@ export function showLearned(run) {
             if (trainer !== run.trainer) break;
             run.dispatchEvent(new CustomEvent('trouble', { detail: error }));
           }
-          if (done && of === generation) shown.set(view, { trainer, step });
+          if (done && of === generation) {
+            shown.set(view, { trainer, step });
+            // For whoever drives the page by a program: how new a view is.
+            for (const element of view.elements) element.dataset.step = step;
+          }
         }
         const took = performance.now() - began;
         await new Promise((resolve) => setTimeout(resolve, run.running ? Math.max(REST, REST_FACTOR * took) : 60));
