@@ -15,7 +15,7 @@
  */
 import { KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
 import { at, lanes, storeTransposed } from './lanes';
-import { ACCUMULATE, packRows, panelRows, RELU, sweepPanels } from './tiles';
+import { ACCUMULATE, packRows, panelRows, readAhead, readNothingAhead, RELU, sweepPanels } from './tiles';
 
 /** Depth of the block that starts at k: KC, or half of what is left if that is between KC and 2 KC. */
 @inline
@@ -180,15 +180,50 @@ export function gemm<T>(
   C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32,
   ldc: i32, flags: i32, scratch: usize,
 ): void {
+  gemmBlocks<T>(C, A, B, bias, M, N, K, rsA, csA, rsB, csB, ldc, flags, NC, scratch);
+}
+
+/** As gemm, with blocks of `width` columns of B. */
+function gemmBlocks<T>(
+  C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32,
+  ldc: i32, flags: i32, width: i32, scratch: usize,
+): void {
   const block = scratch + THREAD_SCRATCH_BYTES;
-  for (let jc = 0; jc < N; jc += NC) {
-    const nc = min(N - jc, NC);
+  for (let jc = 0; jc < N; jc += width) {
+    const nc = min(N - jc, width);
     for (let pc = 0, kc = 0; pc < K; pc += kc) {
       kc = blockDepth(pc, K);
       packBlock<T>(block, B + at<T>(pc) * rsB + at<T>(jc) * csB, kc, nc, rsB, csB);
+      if (csB == 1) readRowsAhead<T>(B, N, K, rsB, jc, width, pc, kc);
+      else if (csB == K) readColumnsAhead<T>(B, N, K, jc, width, pc, kc);
       sweep<T>(C, A, block, bias, M, K, jc, nc, pc, kc, rsA, csA, ldc, flags, scratch, 0, (M + MR - 1) / MR);
+      readNothingAhead();
     }
   }
+}
+
+/** Reads ahead the block of B that comes after the one at (pc, jc): its rows lie contiguous. */
+function readRowsAhead<T>(B: usize, N: i32, K: i32, rsB: i32, jc: i32, width: i32, pc: i32, kc: i32): void {
+  const down = pc + kc < K;
+  const k = down ? pc + kc : 0;
+  const j = down ? jc : jc + width;
+  if (j >= N) return;
+  const columns = min(N - j, width);
+  const from = B + at<T>(k) * rsB + at<T>(j);
+  const end = from + at<T>(rsB) * (blockDepth(k, K) - 1) + at<T>(columns);
+  readAhead(from, end, columns == rsB ? 0 : at<T>(rsB), kc);
+}
+
+/**
+ * Reads ahead the next columns of B, each contiguous and next to the other: with every block of depth an equal share of them
+ * from end to end, as prefetchers like it, not what the next block has of each. Not where columns are so long that what was read
+ * first would be gone again before it is packed.
+ */
+function readColumnsAhead<T>(B: usize, N: i32, K: i32, jc: i32, width: i32, pc: i32, kc: i32): void {
+  const columns = min(N - jc - width, width);
+  if (columns <= 0 || K > 4 * KC) return;
+  const from = B + at<T>(jc + width) * K + at<T>(pc * columns);
+  readAhead(from, from + at<T>(kc * columns), 0, kc);
 }
 
 /**
@@ -246,11 +281,10 @@ export function gemmColumns<T>(
   C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32,
   ldc: i32, flags: i32, columns: i32, scratch: usize, bytes: usize, begin: i32, end: i32, thread: i32,
 ): void {
-  scratch += bytes * thread;
-  for (let unit = begin; unit < end; unit++) {
-    const j = unit * columns;
-    const own = bias ? bias + at<T>(j) : 0;
-    const from = B + at<T>(j) * csB;
-    gemm<T>(C + at<T>(j), A, from, own, M, min(N - j, columns), K, rsA, csA, rsB, csB, ldc, flags, scratch);
-  }
+  const j = begin * columns;
+  const own = bias ? bias + at<T>(j) : 0;
+  const n = min(N, end * columns) - j;
+  gemmBlocks<T>(
+    C + at<T>(j), A, B + at<T>(j) * csB, own, M, n, K, rsA, csA, rsB, csB, ldc, flags, columns, scratch + bytes * thread,
+  );
 }

@@ -63,6 +63,42 @@ function packRow<T>(to: usize, a: usize, kc: i32, step: usize): void {
   for (; a < end; a += sizeof<T>(), to += step) v128.store(to, v128.load_splat<T>(a));
 }
 
+/** Bytes that a micro-kernel reads ahead for each step of its depth. */
+const AHEAD: usize = 4;
+
+/** What to read ahead: from here on, so much further with each tile, as long as it is before the end. */
+let ahead: usize = 0;
+let aheadStep: usize = 0;
+let aheadEnd: usize = 0;
+
+/**
+ * Has the micro-kernels read on the side what is packed next, [from, end), so that main memory delivers while they compute: a tile
+ * of depth kc reads AHEAD * kc bytes, the next tile starts `step` bytes further on (0: where this one ended). There is no
+ * instruction for it; a load whose value nobody uses is kept, since it may trap. Slowly, all the time: a quarter of the tiles
+ * reading four times as much gain a tenth of it, as they wait.
+ */
+export function readAhead(from: usize, end: usize, step: usize, kc: i32): void {
+  const bytes = AHEAD * kc;
+  ahead = from;
+  aheadStep = step > 0 ? step : bytes;
+  aheadEnd = end - bytes;
+}
+
+/** Nothing is needed next. */
+@inline
+export function readNothingAhead(): void {
+  aheadEnd = 0;
+}
+
+/** Where the next tile reads ahead; elsewhere, if there is nothing. */
+@inline
+function readNext(elsewhere: usize): usize {
+  const next = ahead;
+  if (next > aheadEnd) return elsewhere;
+  ahead = next + aheadStep;
+  return next;
+}
+
 /** How anyFourRows finds B. Types, since offsets of loads must be known when the kernel is compiled: isInteger<Lookup>(). */
 type Packed = f32;
 type Lookup = i32;
@@ -75,7 +111,9 @@ type Lookup = i32;
  * straight-line code V8 11 moves all loads of the block to its top, runs out of registers and halves the speed.
  */
 @inline
-function anyFourRows<T, B>(C: usize, a: usize, b: usize, table: usize, kc: i32, ldcBytes: usize, flags: i32): void {
+function anyFourRows<T, B>(
+  C: usize, a: usize, b: usize, table: usize, kc: i32, ldcBytes: usize, flags: i32, next: usize,
+): void {
   const origin = b;
   let c00 = zero<T>();
   let c01 = c00;
@@ -95,6 +133,7 @@ function anyFourRows<T, B>(C: usize, a: usize, b: usize, table: usize, kc: i32, 
     ai = v128.load(a);
     c00 = fma<T>(ai, b0, c00);
     c01 = fma<T>(ai, b1, c01);
+    if (!isInteger<B>()) load<u8>(next);
     ai = v128.load(a, 16);
     c10 = fma<T>(ai, b0, c10);
     c11 = fma<T>(ai, b1, c11);
@@ -156,6 +195,7 @@ function anyFourRows<T, B>(C: usize, a: usize, b: usize, table: usize, kc: i32, 
     a += 256;
     if (isInteger<B>()) table += 16;
     else b += 128;
+    next += 4 * AHEAD;
   }
   const C2 = C + 2 * ldcBytes;
   if (flags & ACCUMULATE) {
@@ -170,9 +210,9 @@ function anyFourRows<T, B>(C: usize, a: usize, b: usize, table: usize, kc: i32, 
 /**
  * The micro-kernel of 6 rows: twelve sums hide the latency of a fused operation, eight do not quite. They leave three registers,
  * so that a basic block must hold no more than one load of A; hence the tests that never hold, each of another number, or the
- * compiler would drop them.
+ * compiler would drop them. next: see readAhead.
  */
-function sixRows<T>(C: usize, a: usize, b: usize, kc: i32, ldcBytes: usize, flags: i32): void {
+function sixRows<T>(C: usize, a: usize, b: usize, kc: i32, ldcBytes: usize, flags: i32, next: usize): void {
   let c00 = zero<T>();
   let c01 = c00;
   let c10 = c00;
@@ -194,6 +234,7 @@ function sixRows<T>(C: usize, a: usize, b: usize, kc: i32, ldcBytes: usize, flag
     ai = v128.load(a);
     c00 = fma<T>(ai, b0, c00);
     c01 = fma<T>(ai, b1, c01);
+    load<u8>(next);
     if (kc == -1) break;
     ai = v128.load(a, 16);
     c10 = fma<T>(ai, b0, c10);
@@ -215,8 +256,35 @@ function sixRows<T>(C: usize, a: usize, b: usize, kc: i32, ldcBytes: usize, flag
     c50 = fma<T>(ai, b0, c50);
     c51 = fma<T>(ai, b1, c51);
     if (--kc == 0) break;
-    a += 96;
-    b += 32;
+    b0 = v128.load(b, 32);
+    b1 = v128.load(b, 48);
+    ai = v128.load(a, 96);
+    c00 = fma<T>(ai, b0, c00);
+    c01 = fma<T>(ai, b1, c01);
+    if (kc == -6) break;
+    ai = v128.load(a, 112);
+    c10 = fma<T>(ai, b0, c10);
+    c11 = fma<T>(ai, b1, c11);
+    if (kc == -7) break;
+    ai = v128.load(a, 128);
+    c20 = fma<T>(ai, b0, c20);
+    c21 = fma<T>(ai, b1, c21);
+    if (kc == -8) break;
+    ai = v128.load(a, 144);
+    c30 = fma<T>(ai, b0, c30);
+    c31 = fma<T>(ai, b1, c31);
+    if (kc == -9) break;
+    ai = v128.load(a, 160);
+    c40 = fma<T>(ai, b0, c40);
+    c41 = fma<T>(ai, b1, c41);
+    if (kc == -10) break;
+    ai = v128.load(a, 176);
+    c50 = fma<T>(ai, b0, c50);
+    c51 = fma<T>(ai, b1, c51);
+    if (--kc == 0) break;
+    a += 192;
+    b += 64;
+    next += 2 * AHEAD;
   }
   const C2 = C + 2 * ldcBytes;
   const C4 = C + 4 * ldcBytes;
@@ -232,8 +300,8 @@ function sixRows<T>(C: usize, a: usize, b: usize, kc: i32, ldcBytes: usize, flag
 }
 
 /** The micro-kernel of 4 rows on packed panels. */
-function fourRows<T>(C: usize, a: usize, b: usize, kc: i32, ldcBytes: usize, flags: i32): void {
-  anyFourRows<T, Packed>(C, a, b, 0, kc, ldcBytes, flags);
+function fourRows<T>(C: usize, a: usize, b: usize, kc: i32, ldcBytes: usize, flags: i32, next: usize): void {
+  anyFourRows<T, Packed>(C, a, b, 0, kc, ldcBytes, flags, next);
 }
 
 /**
@@ -241,7 +309,7 @@ function fourRows<T>(C: usize, a: usize, b: usize, kc: i32, ldcBytes: usize, fla
  * offsets, int32.
  */
 export function lookupTile<T>(C: usize, a: usize, b: usize, table: usize, kc: i32, ldcBytes: usize, flags: i32): void {
-  anyFourRows<T, Lookup>(C, a, b, table, kc, ldcBytes, flags);
+  anyFourRows<T, Lookup>(C, a, b, table, kc, ldcBytes, flags, 0);
 }
 
 /**
@@ -405,9 +473,9 @@ export function sweepPanels<T>(
       nr = min(left, NR<T>());
       raggedTile<T>(C, a, height, mr, b, kc, ldcBytes, flags, nr);
     } else if (TALL == 6 && height == 6) {
-      sixRows<T>(C, a, b, kc, ldcBytes, flags);
+      sixRows<T>(C, a, b, kc, ldcBytes, flags, readNext(b));
     } else if (height == 4) {
-      fourRows<T>(C, a, b, kc, ldcBytes, flags);
+      fourRows<T>(C, a, b, kc, ldcBytes, flags, readNext(b));
     } else {
       twoRows<T>(C, a, b, panelBytes, kc, both, flags);
       b += panelBytes;
