@@ -26,5 +26,8 @@ export function NR<T>(): i32 {
 /** Bytes of one packed A micro-panel. */
 export const A_PANEL_BYTES: usize = <usize>KC * TALL * 16;
 
-/** Bytes of scratch each thread needs: an A micro-panel and one C tile for the ragged edges. */
+/** Where a thread's scratch has the plan of what to read ahead (tiles.ts): behind an A micro-panel and sums of ragged edges. */
+export const READ_AHEAD_PLAN: usize = A_PANEL_BYTES + 128;
+
+/** Bytes of scratch each thread needs: an A micro-panel, one C tile for the ragged edges, what to read ahead. */
 export const THREAD_SCRATCH_BYTES: usize = A_PANEL_BYTES + 256;

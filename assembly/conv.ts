@@ -177,7 +177,7 @@ export function convForward<T>(
             const columns = min(P, (past - i * perImage) * NR<T>()) - position;
             const C = out + at<T>(((n + i) * F + f) * P + position);
             const from = packed + panelBytes * (panel - first);
-            sweepPanels<T>(C, scratch, height, mr, from, panelBytes, bias, kc, ldc, own, columns);
+            sweepPanels<T>(C, scratch, height, mr, from, panelBytes, bias, kc, ldc, own, columns, 0);
           }
         }
       }
@@ -239,7 +239,7 @@ export function convWeightGradient<T>(
             packRows<T>(to, dout + at<T>(((n + i) * F + f) * P + p), pc, height, mr, P, 1);
           }
           const own = started ? ACCUMULATE : 0;
-          sweepPanels<T>(dw + at<T>(f * K + k), scratch, height, mr, packed, panelBytes, 0, depth, at<T>(K), own, columns);
+          sweepPanels<T>(dw + at<T>(f * K + k), scratch, height, mr, packed, panelBytes, 0, depth, at<T>(K), own, columns, 0);
         }
       }
       started = true;
@@ -330,7 +330,7 @@ export function dots<T>(
     ai = v128.load(d3 + o);
     c30 = fma<T>(ai, b0, c30);
     c31 = fma<T>(ai, b1, c31);
-    // Keeps the steps in blocks of their own, see `tile` in gemm.ts.
+    // Keeps the steps in blocks of their own, see anyFourRows in tiles.ts.
     if (rows == 0) break;
     b0 = v128.load(p, 16);
     b1 = v128.load(q, 16);

@@ -13,7 +13,7 @@
  *
  * Strides (rsA, csA, rsB, csB, ldc) count elements.
  */
-import { KC, MR, NC, NR, THREAD_SCRATCH_BYTES } from './blocks';
+import { KC, MR, NC, NR, READ_AHEAD_PLAN, THREAD_SCRATCH_BYTES } from './blocks';
 import { at, lanes, storeTransposed } from './lanes';
 import { ACCUMULATE, packRows, panelRows, readAhead, readNothingAhead, RELU, sweepPanels } from './tiles';
 
@@ -154,7 +154,7 @@ export function blockFlags(flags: i32, pc: i32, last: bool): i32 {
  */
 function sweep<T>(
   C: usize, A: usize, packed: usize, bias: usize, M: i32, K: i32, jc: i32, nc: i32, pc: i32, kc: i32, rsA: i32,
-  csA: i32, ldc: i32, flags: i32, scratch: usize, begin: i32, end: i32,
+  csA: i32, ldc: i32, flags: i32, scratch: usize, begin: i32, end: i32, plan: usize,
 ): void {
   const last = pc + kc == K;
   const own = blockFlags(flags, pc, last);
@@ -166,7 +166,7 @@ function sweep<T>(
     packRows<T>(scratch, A + at<T>(i) * rsA + at<T>(pc) * csA, kc, height, mr, rsA, csA);
     const ownBias = last && bias ? bias + at<T>(jc) : 0;
     sweepPanels<T>(
-      C + at<T>(i) * ldc + at<T>(jc), scratch, height, mr, packed, panelBytes, ownBias, kc, at<T>(ldc), own, nc,
+      C + at<T>(i) * ldc + at<T>(jc), scratch, height, mr, packed, panelBytes, ownBias, kc, at<T>(ldc), own, nc, plan,
     );
   }
 }
@@ -188,22 +188,23 @@ function gemmBlocks<T>(
   C: usize, A: usize, B: usize, bias: usize, M: i32, N: i32, K: i32, rsA: i32, csA: i32, rsB: i32, csB: i32,
   ldc: i32, flags: i32, width: i32, scratch: usize,
 ): void {
+  const plan = scratch + READ_AHEAD_PLAN;
   const block = scratch + THREAD_SCRATCH_BYTES;
   for (let jc = 0; jc < N; jc += width) {
     const nc = min(N - jc, width);
     for (let pc = 0, kc = 0; pc < K; pc += kc) {
       kc = blockDepth(pc, K);
       packBlock<T>(block, B + at<T>(pc) * rsB + at<T>(jc) * csB, kc, nc, rsB, csB);
-      if (csB == 1) readRowsAhead<T>(B, N, K, rsB, jc, width, pc, kc);
-      else if (csB == K) readColumnsAhead<T>(B, N, K, jc, width, pc, kc);
-      sweep<T>(C, A, block, bias, M, K, jc, nc, pc, kc, rsA, csA, ldc, flags, scratch, 0, (M + MR - 1) / MR);
-      readNothingAhead();
+      readNothingAhead(plan);
+      if (csB == 1) readRowsAhead<T>(plan, B, N, K, rsB, jc, width, pc, kc);
+      else if (csB == K) readColumnsAhead<T>(plan, B, N, K, jc, width, pc, kc);
+      sweep<T>(C, A, block, bias, M, K, jc, nc, pc, kc, rsA, csA, ldc, flags, scratch, 0, (M + MR - 1) / MR, plan);
     }
   }
 }
 
 /** Reads ahead the block of B that comes after the one at (pc, jc): its rows lie contiguous. */
-function readRowsAhead<T>(B: usize, N: i32, K: i32, rsB: i32, jc: i32, width: i32, pc: i32, kc: i32): void {
+function readRowsAhead<T>(plan: usize, B: usize, N: i32, K: i32, rsB: i32, jc: i32, width: i32, pc: i32, kc: i32): void {
   const down = pc + kc < K;
   const k = down ? pc + kc : 0;
   const j = down ? jc : jc + width;
@@ -211,7 +212,7 @@ function readRowsAhead<T>(B: usize, N: i32, K: i32, rsB: i32, jc: i32, width: i3
   const columns = min(N - j, width);
   const from = B + at<T>(k) * rsB + at<T>(j);
   const end = from + at<T>(rsB) * (blockDepth(k, K) - 1) + at<T>(columns);
-  readAhead(from, end, columns == rsB ? 0 : at<T>(rsB), kc);
+  readAhead(plan, from, end, columns == rsB ? 0 : at<T>(rsB), kc);
 }
 
 /**
@@ -219,11 +220,11 @@ function readRowsAhead<T>(B: usize, N: i32, K: i32, rsB: i32, jc: i32, width: i3
  * from end to end, as prefetchers like it, not what the next block has of each. Not where columns are so long that what was read
  * first would be gone again before it is packed.
  */
-function readColumnsAhead<T>(B: usize, N: i32, K: i32, jc: i32, width: i32, pc: i32, kc: i32): void {
+function readColumnsAhead<T>(plan: usize, B: usize, N: i32, K: i32, jc: i32, width: i32, pc: i32, kc: i32): void {
   const columns = min(N - jc - width, width);
   if (columns <= 0 || K > 4 * KC) return;
   const from = B + at<T>(jc + width) * K + at<T>(pc * columns);
-  readAhead(from, from + at<T>(kc * columns), 0, kc);
+  readAhead(plan, from, from + at<T>(kc * columns), 0, kc);
 }
 
 /**
@@ -262,7 +263,7 @@ export function gemmRows<T>(
       const from = packed + at<T>(blockOffset<T>(jc, pc, N, K));
       const first = block * tiles;
       sweep<T>(
-        C, A, from, bias, M, K, jc, nc, pc, kc, rsA, csA, ldc, flags, scratch, begin - first, to - first,
+        C, A, from, bias, M, K, jc, nc, pc, kc, rsA, csA, ldc, flags, scratch, begin - first, to - first, 0,
       );
     }
     begin = to;

@@ -66,36 +66,32 @@ function packRow<T>(to: usize, a: usize, kc: i32, step: usize): void {
 /** Bytes that a micro-kernel reads ahead for each step of its depth. */
 const AHEAD: usize = 4;
 
-/** What to read ahead: from here on, so much further with each tile, as long as it is before the end. */
-let ahead: usize = 0;
-let aheadStep: usize = 0;
-let aheadEnd: usize = 0;
-
 /**
  * Has the micro-kernels read on the side what is packed next, [from, end), so that main memory delivers while they compute: a tile
  * of depth kc reads AHEAD * kc bytes, the next tile starts `step` bytes further on (0: where this one ended). There is no
  * instruction for it; a load whose value nobody uses is kept, since it may trap. Slowly, all the time: a quarter of the tiles
- * reading four times as much gain a tenth of it, as they wait.
+ * reading four times as much gain a tenth of it, as they wait. plan: twelve bytes, for sweepPanels.
  */
-export function readAhead(from: usize, end: usize, step: usize, kc: i32): void {
+export function readAhead(plan: usize, from: usize, end: usize, step: usize, kc: i32): void {
   const bytes = AHEAD * kc;
-  ahead = from;
-  aheadStep = step > 0 ? step : bytes;
-  aheadEnd = end - bytes;
+  store<usize>(plan, from);
+  store<usize>(plan, step > 0 ? step : bytes, 4);
+  store<usize>(plan, end - bytes, 8);
 }
 
-/** Nothing is needed next. */
+/** A plan to read nothing. */
 @inline
-export function readNothingAhead(): void {
-  aheadEnd = 0;
+export function readNothingAhead(plan: usize): void {
+  store<usize>(plan, 0, 8);
 }
 
-/** Where the next tile reads ahead; elsewhere, if there is nothing. */
+/** Where the next tile reads ahead; elsewhere, if there is nothing, or no plan (0). */
 @inline
-function readNext(elsewhere: usize): usize {
-  const next = ahead;
-  if (next > aheadEnd) return elsewhere;
-  ahead = next + aheadStep;
+function readNext(plan: usize, elsewhere: usize): usize {
+  if (plan == 0) return elsewhere;
+  const next = load<usize>(plan);
+  if (next > load<usize>(plan, 8)) return elsewhere;
+  store<usize>(plan, next + load<usize>(plan, 4));
   return next;
 }
 
@@ -454,7 +450,7 @@ function raggedTile<T>(
 
 /**
  * mr rows of C, `columns` of their columns, from a micro-panel of A (by packRows, A_PANEL_BYTES and six vectors of room) and
- * packed panels of B, panelBytes apart. bias: of the first column, or (ROW_BIAS) of the first row; or 0.
+ * packed panels of B, panelBytes apart. bias: of the first column, or (ROW_BIAS) of the first row; or 0. plan: of readAhead, or 0.
  *
  * Inline, so that each micro-kernel has several callers: what has only one, asc puts into it, and among the variables of such a
  * loop the sums do not stay in registers.
@@ -462,7 +458,7 @@ function raggedTile<T>(
 @inline
 export function sweepPanels<T>(
   C: usize, a: usize, height: i32, mr: i32, b: usize, panelBytes: usize, bias: usize, kc: i32, ldcBytes: usize, flags: i32,
-  columns: i32,
+  columns: i32, plan: usize,
 ): void {
   const unfinished = bias != 0 || (flags & RELU) != 0;
   const both = height == 2 && mr == 2 ? ldcBytes : 0;
@@ -473,9 +469,9 @@ export function sweepPanels<T>(
       nr = min(left, NR<T>());
       raggedTile<T>(C, a, height, mr, b, kc, ldcBytes, flags, nr);
     } else if (TALL == 6 && height == 6) {
-      sixRows<T>(C, a, b, kc, ldcBytes, flags, readNext(b));
+      sixRows<T>(C, a, b, kc, ldcBytes, flags, readNext(plan, b));
     } else if (height == 4) {
-      fourRows<T>(C, a, b, kc, ldcBytes, flags, readNext(b));
+      fourRows<T>(C, a, b, kc, ldcBytes, flags, readNext(plan, b));
     } else {
       twoRows<T>(C, a, b, panelBytes, kc, both, flags);
       b += panelBytes;
