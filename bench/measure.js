@@ -30,11 +30,16 @@ export function clockStep() {
   return least;
 }
 
-/** A loop of known speed: run(times) does `amount` per time, for about `ms`. lead: it needs a start, as sleeping threads do. */
+/**
+ * A loop of known speed: run(times) does `amount` per time, for about `ms`. lead: it needs a start, as sleeping threads do.
+ * Where it takes much less than `ms` it is made longer, not counted: it was cut while something else ran, or before the engine's
+ * best code was in place, and a browser's clock is too coarse for it.
+ */
 export class Probe {
   /** Best rate so far, in amounts per millisecond; reached twice in a row, so that no fluke of the clock sets the bar. */
   best = 0;
   #last = 0;
+  #ms;
   #times = 1;
   #run;
   #amount;
@@ -43,6 +48,7 @@ export class Probe {
   constructor(run, amount, ms, { lead = false } = {}) {
     this.#run = run;
     this.#amount = amount;
+    this.#ms = ms;
     this.#lead = lead;
     // Doubled until it takes `ms` even when warm, then cut to that length.
     for (let taken = 0; taken < ms; ) {
@@ -60,7 +66,12 @@ export class Probe {
     if (this.#lead) this.#run(this.#times);
     const start = now();
     this.#run(this.#times);
-    const rate = (this.#amount * this.#times) / (now() - start);
+    const taken = now() - start;
+    if (taken < 0.7 * this.#ms) {
+      this.#times *= 2;
+      return this.rate();
+    }
+    const rate = (this.#amount * this.#times) / taken;
     if (Number.isFinite(rate)) this.best = Math.max(this.best, Math.min(rate, this.#last));
     this.#last = rate;
     return rate;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium } from 'playwright';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { KNOWN } from '../src/conformance.js';
 
 const program = fileURLToPath(new URL('../bench/index.js', import.meta.url));
@@ -268,6 +268,27 @@ test('bench table: a column for each runtime, a picture, and hashes', () => {
     expect(svg.match(/<rect /g)).toHaveLength(3);
   } finally {
     rmSync(folder, { recursive: true });
+  }
+});
+
+test('a probe that was cut while the machine was busy grows again, and a coarse clock gives it no false best', async () => {
+  const { Probe } = await import(/* @vite-ignore */ new URL('../bench/measure.js', import.meta.url).href);
+  const tick = 0.005;
+  let clock = 0;
+  let calls = 0;
+  const spy = vi.spyOn(performance, 'now').mockImplementation(() => Math.floor(clock / tick) * tick);
+  try {
+    // A thousand times a millisecond, but for the second call of 64 times, the timed one, which a neighbour stretches.
+    const run = (times: number) => {
+      if (times === 64) calls++;
+      clock += times / 1000 + (times === 64 && calls === 2 ? 2 : 0.0003);
+    };
+    const probe = new Probe(run, 1, 50 * tick);
+    for (let i = 0; i < 100; i++) probe.rate();
+    expect(probe.best).toBeGreaterThan(950);
+    expect(probe.best).toBeLessThan(1050);
+  } finally {
+    spy.mockRestore();
   }
 });
 
