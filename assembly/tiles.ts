@@ -67,10 +67,10 @@ function packRow<T>(to: usize, a: usize, kc: i32, step: usize): void {
 const AHEAD: usize = 4;
 
 /**
- * Has the micro-kernels read on the side what is packed next, [from, end), so that main memory delivers while they compute: a tile
- * of depth kc reads AHEAD * kc bytes, the next tile starts `step` bytes further on (0: where this one ended). There is no
- * instruction for it; a load whose value nobody uses is kept, since it may trap. Slowly, all the time: a quarter of the tiles
- * reading four times as much gain a tenth of it, as they wait. plan: twelve bytes, for sweepPanels.
+ * Has the micro-kernels read on the side what is packed next, [from, end), so that main memory delivers while they compute: a
+ * tile of depth kc reads AHEAD * kc bytes, the next tile starts `step` bytes further on (0: where this one ended). wasm has no
+ * instruction for it, but keeps a load whose value nobody uses, since it may trap. All tiles read a little: where every fourth
+ * read four times as much, they waited for it, and a tenth of the gain was left. plan: twelve bytes, for sweepPanels.
  */
 export function readAhead(plan: usize, from: usize, end: usize, step: usize, kc: i32): void {
   const bytes = AHEAD * kc;
@@ -206,7 +206,7 @@ function anyFourRows<T, B>(
 /**
  * The micro-kernel of 6 rows: twelve sums hide the latency of a fused operation, eight do not quite. They leave three registers,
  * so that a basic block must hold no more than one load of A; hence the tests that never hold, each of another number, or the
- * compiler would drop them. next: see readAhead.
+ * compiler would drop them. next: see readAhead; two steps an iteration, or reading ahead would cost 5 % of the speed.
  */
 function sixRows<T>(C: usize, a: usize, b: usize, kc: i32, ldcBytes: usize, flags: i32, next: usize): void {
   let c00 = zero<T>();
