@@ -200,7 +200,7 @@ function gemmBlocks<T>(
       packBlock<T>(block, B + at<T>(pc) * rsB + at<T>(jc) * csB, kc, nc, rsB, csB);
       readNothingAhead(plan);
       if (csB == 1) readRowsAhead<T>(plan, B, N, K, rsB, jc, width, pc, kc);
-      else if (csB == K) readColumnsAhead<T>(plan, B, N, K, jc, width, pc, kc);
+      else if (rsB == 1 && csB == K) readColumnsAhead<T>(plan, B, N, K, jc, width, pc, kc);
       sweep<T>(C, A, block, bias, M, K, jc, nc, pc, kc, rsA, csA, ldc, flags, scratch, 0, (M + MR - 1) / MR, plan);
     }
   }
