@@ -4,12 +4,12 @@
  * (200 of 10,000 rows, D 3072, C 10: 0.35 of the time of a copy and two calls of gemm.)
  */
 import { THREAD_SCRATCH_BYTES } from './blocks';
-import { at, copyRow, fma, lanes, sumLanes, zero } from './lanes';
+import { at, copyRow, fma, lanes, storeTransposed, sumLanes, zero } from './lanes';
 
 /** Classes that are summed at a time: with two vectors of the other operand ten sums, which fit the registers. */
 const GROUP: i32 = 5;
 /** Vectors of a row that all groups take before the next ones: so few that the row arrives while they are computed. */
-const CHUNK: i32 = 64;
+const CHUNK: i32 = 128;
 /** Rows of which a line of columns is held at a time: 8 kB. Rows as they lie would often share one set of the cache. */
 const LINES: i32 = 128;
 /** Bytes of ten sums. */
@@ -39,7 +39,14 @@ export function linearPack<T>(to: usize, W: usize, D: i32, C: i32, begin: i32, e
     for (let d = begin * lanes<T>(), past = end * lanes<T>(); d < past; d += lanes<T>(), p += 16 * GROUP) {
       let from = W + at<T>(d * C + c);
       const n = at<T>(min(lanes<T>(), D - d));
-      for (let o = 0; o < GROUP; o++, from += sizeof<T>()) {
+      let o = 0;
+      if (sizeof<T>() == 4 && classes == GROUP && n == 16) {
+        const last = from + 3 * step;
+        storeTransposed(p, 16, v128.load(from), v128.load(from + step), v128.load(from + 2 * step), v128.load(last));
+        o = 4;
+        from += 16;
+      }
+      for (; o < GROUP; o++, from += sizeof<T>()) {
         const vector = p + <usize>16 * o;
         if (o >= classes || n < 16) v128.store(vector, zero<T>());
         if (o >= classes) continue;
@@ -98,19 +105,27 @@ function ragged<T>(to: usize, row: usize, D: i32): void {
 
 /** Adds n vectors of products of two rows with the five classes of w to their sums; [class][row]. */
 function addScores<T>(sums: usize, x0: usize, x1: usize, w: usize, n: i32): void {
-  addProducts<T, Vectors>(sums, x0, x1 - x0, 16, w, n);
+  addProducts<T, Vectors>(sums, x0, x1 - x0, 16, w, n, 0, 0, 0);
 }
 
-/** How addProducts finds its five factors. Types, since offsets of loads must be known when the kernel is compiled. */
+/**
+ * What addProducts multiplies: vectors with vectors, vectors with numbers, or with numbers the vectors of rows, of which it
+ * keeps a copy. Types, since offsets of loads must be known when the kernel is compiled.
+ */
 type Vectors = i32;
 type Numbers = f32;
+type Rows = f64;
 
 /**
- * Adds n times the products of two vectors, at p and `other` behind it, with five factors at q, which are vectors or (Numbers)
- * one number in all lanes, to the sums; [factor][vector]. step: bytes from a p to the next.
+ * Adds n times the products of two vectors, at p and `other` behind it, with five factors at q, which are vectors or one number
+ * in all lanes, to the sums; [factor][vector]. step: bytes from a p to the next. (Rows) The two vectors begin a line of the row
+ * of x that index names, rowBytes long, and the line is copied to p: copying beside the products takes 0.8 of the time of
+ * copying before them.
  */
 @inline
-function addProducts<T, B>(sums: usize, p: usize, other: usize, step: usize, q: usize, n: i32): void {
+function addProducts<T, B>(
+  sums: usize, p: usize, other: usize, step: usize, q: usize, n: i32, x: usize, rowBytes: usize, index: usize,
+): void {
   let s00 = v128.load(sums);
   let s01 = v128.load(sums, 16);
   let s10 = v128.load(sums, 32);
@@ -122,8 +137,16 @@ function addProducts<T, B>(sums: usize, p: usize, other: usize, step: usize, q: 
   let s40 = v128.load(sums, 128);
   let s41 = v128.load(sums, 144);
   for (const past = p + step * n; p < past; p += step) {
-    const a = v128.load(p);
-    const b = v128.load(p + other);
+    const from = sizeof<B>() == 8 ? x + rowBytes * load<i32>(index) : p;
+    const a = v128.load(from);
+    const b = v128.load(from + other);
+    if (sizeof<B>() == 8) {
+      v128.store(p, a);
+      v128.store(p, b, 16);
+      v128.store(p, v128.load(from, 32), 32);
+      v128.store(p, v128.load(from, 48), 48);
+      index += sizeof<i32>();
+    }
     let c = isInteger<B>() ? v128.load(q) : v128.load_splat<T>(q);
     s00 = fma<T>(a, c, s00);
     s01 = fma<T>(b, c, s01);
@@ -173,18 +196,27 @@ export function linearGradient<T>(
   thread: i32,
 ): void {
   scratch += THREAD_SCRATCH_BYTES * thread;
-  const lines = scratch;
-  const sums = scratch + 64 * LINES;
+  const order = scratch;
+  const lines = order + at<i32>(LINES);
+  const sums = lines + 64 * LINES;
   const width = 4 * lanes<T>();
+  for (let i = 0; i < LINES; i++) store<i32>(order + at<i32>(i), i);
   for (let line = begin; line < end; line++) {
     const d = line * width;
     const columns = min(width, D - d);
+    const from = x + at<T>(d);
     for (let o: usize = 0; o < 2 * SUMS * groups(C); o += 16) v128.store(sums + o, zero<T>());
     for (let first = 0; first < N; first += LINES) {
       const n = min(LINES, N - first);
-      gatherLines<T>(lines, x + at<T>(d), index, D, columns, first, n);
-      for (let g = 0; g < groups(C); g++) {
-        const s = packed + at<T>(GROUP) * (g * N + first);
+      let s = packed + at<T>(GROUP * first);
+      if (columns < width) {
+        copyLines<T>(lines, from, index, D, columns, first, n);
+        addGradient<T>(sums, lines, s, n);
+      } else if (index) copyGradient<T>(sums, lines, from, at<T>(D), index + at<i32>(first), s, n);
+      else copyGradient<T>(sums, lines, rowOf<T>(from, 0, D, first), at<T>(D), order, s, n);
+      addGradient<T>(sums + SUMS, lines + 32, s, n);
+      for (let g = 1; g < groups(C); g++) {
+        s += at<T>(GROUP * N);
         addGradient<T>(sums + 2 * SUMS * g, lines, s, n);
         addGradient<T>(sums + 2 * SUMS * g + SUMS, lines + 32, s, n);
       }
@@ -196,35 +228,42 @@ export function linearGradient<T>(
 /** Columns of x are rows of dW: the sums of a line, [group][half][class][vector], transposed. */
 @inline
 function storeGradient<T>(dW: usize, sums: usize, C: i32, columns: i32): void {
-  const half = at<T>(min(columns, 2 * lanes<T>()));
-  const past = at<T>(columns);
+  const step = at<T>(C);
   for (let c = 0; c < C; c += GROUP, sums += 2 * SUMS) {
-    let s = sums;
-    for (let k = c, e = min(C, c + GROUP); k < e; k++, s += 32) {
-      let to = dW + at<T>(k);
-      let o: usize = 0;
-      for (; o < half; o += sizeof<T>(), to += at<T>(C)) store<T>(to, load<T>(s + o));
-      for (const from = s + SUMS - 32; o < past; o += sizeof<T>(), to += at<T>(C)) store<T>(to, load<T>(from + o));
+    const classes = min(GROUP, C - c);
+    for (let d = 0; d < columns; d += lanes<T>()) {
+      let to = dW + at<T>(d * C + c);
+      let s = sums + (d < 2 * lanes<T>() ? at<T>(d) : SUMS - 32 + at<T>(d));
+      const n = at<T>(min(lanes<T>(), columns - d));
+      let k = 0;
+      if (sizeof<T>() == 4 && classes == GROUP && n == 16) {
+        storeTransposed(to, step, v128.load(s), v128.load(s, 32), v128.load(s, 64), v128.load(s, 96));
+        k = 4;
+        s += 128;
+        to += 16;
+      }
+      for (; k < classes; k++, s += 32, to += sizeof<T>()) {
+        let row = to;
+        for (let l: usize = 0; l < n; l += sizeof<T>(), row += step) store<T>(row, load<T>(s + l));
+      }
     }
   }
 }
 
-/** 64 bytes of each of n rows, from example `first` on. Where a row has fewer columns the rest is left: its sums are not stored. */
+/** Columns of each of n rows, from example `first` on, as lines of 64 bytes; what a row does not have is left. */
 @inline
-function gatherLines<T>(to: usize, x: usize, index: usize, D: i32, columns: i32, first: i32, n: i32): void {
-  const whole = columns == 4 * lanes<T>();
-  for (let i = first; i < first + n; i++, to += 64) {
-    const from = rowOf<T>(x, index, D, i);
-    if (whole) {
-      v128.store(to, v128.load(from));
-      v128.store(to, v128.load(from, 16), 16);
-      v128.store(to, v128.load(from, 32), 32);
-      v128.store(to, v128.load(from, 48), 48);
-    } else copyRow(to, from, at<T>(columns));
-  }
+function copyLines<T>(to: usize, x: usize, index: usize, D: i32, columns: i32, first: i32, n: i32): void {
+  for (let i = first; i < first + n; i++, to += 64) copyRow(to, rowOf<T>(x, index, D, i), at<T>(columns));
 }
 
 /** Adds the products of half a line of each of n examples with their slopes for five classes to the sums; [class][vector]. */
 function addGradient<T>(sums: usize, lines: usize, slopes: usize, n: i32): void {
-  addProducts<T, Numbers>(sums, lines, 16, 64, slopes, n);
+  addProducts<T, Numbers>(sums, lines, 16, 64, slopes, n, 0, 0, 0);
+}
+
+/** The same of the first half of lines of rows of x, which are copied to `lines`. */
+function copyGradient<T>(
+  sums: usize, lines: usize, x: usize, rowBytes: usize, index: usize, slopes: usize, n: i32,
+): void {
+  addProducts<T, Rows>(sums, lines, 16, 64, slopes, n, x, rowBytes, index);
 }

@@ -208,6 +208,11 @@ export const mutants = [
   ['assembly/tiles.ts', 'c11 = v128.add<T>(v128.load(next, 16), c11);', 'c11 = v128.add<T>(v128.load(C, 16), c11);'],
   ['assembly/linear.ts', 'for (let v = 0; v < whole; v += CHUNK) {', 'for (let v = 0; v < CHUNK; v += CHUNK) {'],
   ['assembly/linear.ts', 'for (let o = c; o < c + GROUP; o++', 'for (let o = 0; o < GROUP; o++'],
+  ['assembly/linear.ts', 'rowOf<T>(from, 0, D, first)', 'from'],
+  ['assembly/linear.ts', 'index + at<i32>(first), s, n);', 'index, s, n);'],
+  ['assembly/linear.ts', 'v128.store(p, v128.load(from, 32), 32);', ''],
+  ['assembly/linear.ts', 'SUMS - 32 + at<T>(d)', 'at<T>(d)'],
+  ['assembly/loss.ts', 'o = rowBytes - 16;', 'o -= 16;'],
   ['assembly/lanes.ts', 'for (; o < bytes; o += 4) store<u32>(to + o, load<u32>(from + o));', ''],
   ['assembly/lanes.ts', 'for (; o < bytes; o += 4) store<u32>(to + o, 0);', ''],
   // Convolution
@@ -381,7 +386,9 @@ export const mutants = [
     'Math.min(1, iteration / (warmup * numIterations))',
   ],
   // Memory
-  ['src/memory.ts', 'if (size > need) this.#addFree(start + need, size - need);', ''],
+  ['src/memory.ts', 'if (past > start + need) this.#addFree(start + need, past - start - need);', ''],
+  ['src/memory.ts', 'if (start > range) this.#addFree(range, start - range);', ''],
+  ['src/memory.ts', 'size >= need + aligned(start, need) - start', 'size >= need'],
   ['src/memory.ts', 'for (const block of h.made.splice(start)) block.free();', 'h.made.splice(start);'],
   ['src/memory.ts', 'const after = this.#starts.get(start + size);', 'const after = undefined;'],
   // Parsers

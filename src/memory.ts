@@ -9,6 +9,12 @@ import { current, type Runtime } from './runtime/index.js';
 
 export const ALIGNMENT = 64;
 const PAGE = 65536;
+/**
+ * From a megabyte on blocks begin at a page of the machine: the rows of a data set are read in any order, and what each costs
+ * is the pages that it touches. (Images of CIFAR-10 in float32 take three pages instead of four: softmax steps 0.96.)
+ */
+const LARGE = 2 ** 20;
+const MACHINE_PAGE = 4096;
 
 /** The part of WebAssembly.Memory that a heap uses. */
 export interface LinearMemory {
@@ -87,14 +93,16 @@ export class Heap {
   /** Address of `bytes` new bytes, or a MemoryError with nothing changed. Contents are undefined. */
   allocate(bytes: number, where: string): number {
     const need = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-    let start = this.#find(need);
-    if (start === undefined) {
+    let range = this.#find(need);
+    if (range === undefined) {
       this.#grow(need, where);
-      start = this.#find(need) as number;
+      range = this.#find(need) as number;
     }
-    const size = this.#starts.get(start) as number;
-    this.#removeFree(start, size);
-    if (size > need) this.#addFree(start + need, size - need);
+    const start = aligned(range, need);
+    const past = range + (this.#starts.get(range) as number);
+    this.#removeFree(range, past - range);
+    if (start > range) this.#addFree(range, start - range);
+    if (past > start + need) this.#addFree(start + need, past - start - need);
     this.#used.set(start, need);
     this.live += need;
     return start;
@@ -126,15 +134,16 @@ export class Heap {
     return address;
   }
 
+  /** The smallest free range with room for `need` aligned bytes. */
   #find(need: number): number | undefined {
     let bin = bitLength(need);
     let best: number | undefined;
     let least = Number.POSITIVE_INFINITY;
-    // In the bin of `need` itself ranges may be too small; every range of a higher bin fits.
+    // In the bin of `need` itself ranges may be too small; every range of a higher bin fits, or nearly.
     for (; bin < this.#bins.length && best === undefined; bin++) {
       for (const start of this.#bins[bin] as Set<number>) {
         const size = this.#starts.get(start) as number;
-        if (size >= need && size < least) {
+        if (size < least && size >= need + aligned(start, need) - start) {
           best = start;
           least = size;
           if (size === need) break;
@@ -170,8 +179,8 @@ export class Heap {
 
   #grow(need: number, where: string): void {
     const end = this.reserved;
-    const tail = this.#ends.get(end);
-    const missing = need - (tail === undefined ? 0 : end - tail);
+    const from = this.#ends.get(end) ?? end;
+    const missing = need + aligned(from, need) - end;
     const least = Math.ceil(missing / PAGE);
     const left = Math.floor((this.#limit - end) / PAGE);
     // A quarter more than is there, so that growing stays rare; only what is needed when that much is not to be had.
@@ -195,6 +204,11 @@ export class Heap {
       limit: this.#limit,
     });
   }
+}
+
+/** Where `need` bytes begin in a range that starts at `start`, itself a multiple of ALIGNMENT. */
+function aligned(start: number, need: number): number {
+  return need < LARGE ? start : Math.ceil(start / MACHINE_PAGE) * MACHINE_PAGE;
 }
 
 /** floor(log2(n)), the bin of a size. */

@@ -103,6 +103,28 @@ describe('the heap', () => {
     expect([h.allocate(128, 'f'), h.allocate(128, 'f')]).toEqual([0, 128]);
   });
 
+  test('begins at a page of the machine from a megabyte on; what is before it stays free, and comes back', () => {
+    const memory = mockMemory(20);
+    const h = new Heap(memory, 0, 2 ** 32);
+    const large = 2 ** 20;
+    h.allocate(64, 'f');
+    expect(h.allocate(large - 64, 'f')).toBe(64);
+    const [first, low] = [h.allocate(1, 'f'), large + 64];
+    expect(first).toBe(large);
+    expect(h.allocate(large, 'f')).toBe(large + 4096);
+    expect([memory.asked, h.live]).toEqual([[13], 64 + large - 64 + 64 + large]);
+    expect([h.allocate(4096 - 64, 'f'), h.allocate(64, 'f')]).toEqual([low, 2 * large + 4096]);
+    h.free(large + 4096);
+    expect(h.allocate(large - 64, 'f')).toBe(large + 4096);
+    h.free(large + 4096);
+    expect(h.allocate(large, 'f')).toBe(large + 4096);
+
+    // Room enough for the bytes, but not from a page on.
+    const full = make(17, 64, 17 * PAGE);
+    expect(thrown(() => full.allocate(17 * PAGE - 64, 'f'))).toBeInstanceOf(errors.MemoryError);
+    expect(full.allocate(17 * PAGE - 4096, 'f')).toBe(4096);
+  });
+
   test('grows by what is missing beyond the free end, and by a quarter at least', () => {
     const memory = mockMemory(16);
     const h = new Heap(memory, 0, 2 ** 32);
@@ -187,7 +209,7 @@ describe('the heap', () => {
 
   test('never overlaps, never loses a byte, whatever the order', () => {
     const step = fc.oneof(
-      { weight: 3, arbitrary: fc.record({ bytes: fc.oneof(fc.nat(300), fc.nat(2 * PAGE)) }) },
+      { weight: 3, arbitrary: fc.record({ bytes: fc.oneof(fc.nat(300), fc.nat(2 * PAGE), fc.nat(20 * PAGE)) }) },
       { weight: 2, arbitrary: fc.record({ free: fc.nat() }) },
     );
     fc.assert(
@@ -203,7 +225,7 @@ describe('the heap', () => {
             try {
               const begin = h.allocate(s.bytes, 'f');
               const end = begin + Math.max(64, Math.ceil(s.bytes / 64) * 64);
-              expect(begin % 64).toBe(0);
+              expect(begin % (s.bytes > 2 ** 20 - 64 ? 4096 : 64)).toBe(0);
               expect(begin).toBeGreaterThanOrEqual(first);
               expect(end).toBeLessThanOrEqual(h.reserved);
               for (const other of held) expect(end <= other.start || begin >= other.end).toBe(true);
@@ -216,12 +238,12 @@ describe('the heap', () => {
           expect(h.reserved).toBeLessThanOrEqual(h.limit);
         }
         for (const b of held) h.free(b.start);
-        const all = h.reserved - first;
         const { reserved } = h;
-        expect(h.allocate(all, 'f')).toBe(first);
+        const begin = reserved - first < 2 ** 20 ? first : Math.ceil(first / 4096) * 4096;
+        expect(h.allocate(reserved - begin, 'f')).toBe(begin);
         expect(h.reserved).toBe(reserved);
       }),
-      { numRuns: 40 },
+      { numRuns: 100 },
     );
   });
 });
