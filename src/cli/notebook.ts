@@ -10,6 +10,9 @@ import { Interrupt } from './interrupt.js';
 import { notebookNames } from './notebooks/names.js';
 import { invocation, Progress, quoted, seconds as shortSeconds } from './terminal.js';
 
+/** What the notebooks seed their cells with, those that they seed. */
+const SEED = 231;
+
 /** NAME=VALUE */
 function setting(typed: string): readonly [name: string, value: string] {
   const [, name, value] = /^([^=]+)=(.*)$/.exec(typed) ?? [];
@@ -40,7 +43,7 @@ const flags = {
   ...buildFlags(),
   seed: {
     value: 'N',
-    text: 'Seed of what the notebooks do not seed (default: 0)',
+    text: `Seed of what the notebooks do not seed (default: ${SEED}, as where they do)`,
     read: number({ low: 0, high: 2 ** 32 - 1, integer: true }),
   },
   quiet: { text: 'Only the summary' },
@@ -67,7 +70,7 @@ export const notebook: Command<typeof flags> = {
     ['notebook dropout --set list', 'its parameters'],
     ['notebook dropout --set learningRate=1e-3 --set keep=1,0.5', 'with other numbers than its own'],
   ],
-  async run({ data: path, out, quick, long, set, threads = 'auto', seed = 0, quiet, ...values }, name) {
+  async run({ data: path, out, quick, long, set, threads = 'auto', seed = SEED, quiet, ...values }, name) {
     if (path !== undefined && !/^https?:\/\//.test(path) && !existsSync(path)) {
       throw new UsageError(`--data must be a folder, file or URL that exists, got '${path}'`);
     }
@@ -125,7 +128,7 @@ export const notebook: Command<typeof flags> = {
     const report = join(folder, 'report.html');
     const given = [name, ...(path === undefined ? [] : ['--data', quoted(path)]), ...(quick ? ['--quick'] : [])];
     const sets = changed.flatMap((each) => ['--set', quoted(`${each.name}=${each.value}`)]);
-    const more = [...(long ? ['--long'] : []), ...sets, ...(seed === 0 ? [] : ['--seed', String(seed)])];
+    const more = [...(long ? ['--long'] : []), ...sets, ...(seed === SEED ? [] : ['--seed', String(seed)])];
     const command = `lanewise notebook ${[...given, ...more].join(' ')}`;
     const kind = `${loaded ? source.text : 'no images needed'}${quick ? ', a quick run' : ''}`;
     const page = { title: chosen.title, subtitle: kind, cells: book.cells, engine: info(), changed, command, seconds };

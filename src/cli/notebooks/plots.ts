@@ -69,9 +69,13 @@ const PLOT = { left: 72, right: 20, top: 44, bottom: 58 };
 
 const colourOf = (place: number) => PALETTE[place % PALETTE.length];
 
-/** At most about `most` points: of each stretch the lowest and the highest, so that no spike is lost. */
+function finitePoints(points: readonly Point[]): Point[] {
+  return points.filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y));
+}
+
+/** For lines, at most about `most` points: of each stretch the lowest and the highest, so that no spike is lost. */
 function thinned(points: readonly Point[], most = 1200): Point[] {
-  const finite = points.filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y));
+  const finite = finitePoints(points);
   const stretch = Math.ceil((2 * finite.length) / most);
   if (stretch <= 2) return finite;
   const kept: Point[] = [];
@@ -80,6 +84,19 @@ function thinned(points: readonly Point[], most = 1200): Point[] {
     kept.push(...([part[0], part.at(-1)] as Point[]).sort((a, b) => a[0] - b[0]));
   }
   return kept;
+}
+
+/**
+ * For dots, where extremes alone would look like two bands: of each stretch one point, at places that follow no rhythm of
+ * theirs (multiples of the golden ratio).
+ */
+function sampled(points: readonly Point[], most = 4000): Point[] {
+  const finite = finitePoints(points);
+  const stretch = Math.max(1, Math.ceil(finite.length / most));
+  const places = Array.from({ length: Math.floor(finite.length / stretch) }, (_, i) => {
+    return i * stretch + Math.floor(stretch * ((i * 0.6180339887) % 1));
+  });
+  return places.map((place) => finite[place] as Point);
 }
 
 /** Thousands apart, small ones with an exponent. */
@@ -146,9 +163,7 @@ function seriesOptions(series: Series, place: number, index: number): object[] {
   if (look === 'bars') return [{ ...common, type: 'bar' as const, data: points.map(([x, y]) => [x, y]) }];
   if (look === 'dots') {
     const size = points.length > 200 ? 3 : 6;
-    return [
-      { ...common, type: 'scatter' as const, symbolSize: size, data: thinned(points, 4000).map(([x, y]) => [x, y]) },
-    ];
+    return [{ ...common, type: 'scatter' as const, symbolSize: size, data: sampled(points).map(([x, y]) => [x, y]) }];
   }
   const line = {
     ...common,
