@@ -119,6 +119,11 @@ type Vectors = i32;
 type Numbers = f32;
 type Rows = f64;
 
+@inline
+function isRows<B>(): bool {
+  return sizeof<B>() == sizeof<Rows>();
+}
+
 /**
  * Adds n times the products of two vectors, at p and `other` behind it, with five factors at q, which are vectors or one number
  * in all lanes, to the sums; [factor][vector]. step: bytes from a p to the next. (Rows) The two vectors begin a line of the row
@@ -140,10 +145,10 @@ function addProducts<T, B>(
   let s40 = v128.load(sums, 128);
   let s41 = v128.load(sums, 144);
   for (const past = p + step * n; p < past; p += step) {
-    const from = sizeof<B>() == 8 ? x + rowBytes * load<i32>(index) : p;
+    const from = isRows<B>() ? x + rowBytes * load<i32>(index) : p;
     const a = v128.load(from);
     const b = v128.load(from + other);
-    if (sizeof<B>() == 8) {
+    if (isRows<B>()) {
       v128.store(p, a);
       v128.store(p, b, 16);
       v128.store(p, v128.load(from, 32), 32);

@@ -25,12 +25,6 @@ export function softmaxLoss<T>(
     const shift = splat<T>(best);
     let o: usize = 0;
     for (; o < vectors; o += 16) v128.store(out + o, vexp<T>(v128.sub<T>(v128.load(row + o), shift)));
-    if (o > 0 && o < rowBytes) {
-      // The last whole vector of the row: what it shares with the one before comes out the same.
-      o = rowBytes - 16;
-      v128.store(out + o, vexp<T>(v128.sub<T>(v128.load(row + o), shift)));
-      o = rowBytes;
-    }
     for (; o < rowBytes; o += sizeof<T>()) {
       store<T>(out + o, first<T>(vexp<T>(v128.sub<T>(v128.load_splat<T>(row + o), shift))));
     }

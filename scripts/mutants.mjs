@@ -212,7 +212,6 @@ export const mutants = [
   ['assembly/linear.ts', 'index + at<i32>(first), s, n);', 'index, s, n);'],
   ['assembly/linear.ts', 'v128.store(p, v128.load(from, 32), 32);', ''],
   ['assembly/linear.ts', 'SUMS - 32 + at<T>(d)', 'at<T>(d)'],
-  ['assembly/loss.ts', 'o = rowBytes - 16;', 'o -= 16;'],
   ['assembly/lanes.ts', 'for (; o < bytes; o += 4) store<u32>(to + o, load<u32>(from + o));', ''],
   ['assembly/lanes.ts', 'for (; o < bytes; o += 4) store<u32>(to + o, 0);', ''],
   // Convolution

@@ -34,6 +34,16 @@ export {
   type TrainingHistory,
 } from './classifiers/neuralNet.js';
 export { initTwoLayerModel, type TwoLayerModel, twoLayerNet } from './classifiers/twoLayerModel.js';
+export {
+  type Builder,
+  chain,
+  type Layer,
+  type Mode,
+  type Parameter,
+  type Part,
+  type Stage,
+  type Start,
+} from './construction.js';
 // data
 export type { ArrayOptions, Mnist, MnistOptions, NpzOptions, WriteNpzOptions } from './data/arrayOptions.js';
 export { loadMnist, readIdx, readNpy, readNpz, writeNpy, writeNpz } from './data/arrays.js';
@@ -173,19 +183,7 @@ export { FullyConnectedNet, type FullyConnectedNetOptions } from './models/fully
 export * as layers from './models/layers.js';
 export { ThreeLayerConvNet, type ThreeLayerConvNetOptions } from './models/threeLayerConvNet.js';
 export { TwoLayerNet, type TwoLayerNetOptions } from './models/twoLayerNet.js';
-export {
-  type Builder,
-  chain,
-  type Layer,
-  type Mode,
-  Network,
-  type NetworkOptions,
-  type Parameter,
-  type ParameterValue,
-  type Part,
-  type Stage,
-  type Start,
-} from './network.js';
+export { Network, type NetworkOptions, type ParameterValue } from './network.js';
 export {
   type AdagradConfig,
   type AdamConfig,
@@ -205,14 +203,12 @@ export {
 } from './optim.js';
 export { addBias, removeBias, Standardizer } from './preprocessing.js';
 export {
-  type DrawOptions,
-  type IntegerOptions,
-  type IntegerType,
   type RandomSource,
   RandomState,
   random,
   type StreamState,
 } from './random.js';
+export type { DrawOptions, IntegerOptions, IntegerType } from './randomArguments.js';
 export type { Build, InitOptions } from './runtime/index.js';
 export { readSafetensors, safetensorsMetadata, writeSafetensors } from './safetensors.js';
 export type { Fault, FaultPolicy } from './solver/faults.js';

@@ -6,7 +6,7 @@ import { checkNumber, checkOptions, describe, formatShape, OptionError, RuntimeE
 import { formatFixed } from '../format.js';
 import * as kernels from '../kernels.js';
 import { attempt, Plan, persistent, scope } from '../memory.js';
-import { random as defaultStream, type RandomSource } from '../random.js';
+import { random as defaultStream, drawWeights, type RandomSource } from '../random.js';
 import { readFile, replaceFile } from '../runtime/files.js';
 import { isBrowser } from '../runtime/host.js';
 import { empty, type Indices, type Nested, type Tensor, tensor } from '../tensor.js';
@@ -313,16 +313,12 @@ export abstract class LinearClassifier {
   }
 }
 
-/** First weights, drawn and scaled in float64, then rounded. */
+/** First weights: 0.001 · randn. */
 function initial(D: number, C: number, dtype: 'float32' | 'float64', random: RandomSource): Tensor {
   return persistent(() =>
     attempt(() => {
       const W = empty([D, C], dtype);
-      scope(() => {
-        const drawn = random.randn(D, C);
-        kernels.unary('scale', drawn, drawn, 0.001);
-        kernels.convert(W, drawn);
-      });
+      drawWeights(W, 0.001, random);
       return W;
     }),
   );

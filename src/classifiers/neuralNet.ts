@@ -1,9 +1,11 @@
 /** The two-layer net in one piece of the course's notebook 001. */
+
+import type { Layer } from '../construction.js';
 import { checkNumber, checkOptions } from '../errors.js';
 import { formatShortest } from '../format.js';
 import * as kernels from '../kernels.js';
 import { Plan, scope } from '../memory.js';
-import { type Layer, Network } from '../network.js';
+import { Network } from '../network.js';
 import type { RandomSource } from '../random.js';
 import { empty, type FloatDType, type Indices, isTensor, type Nested, type Tensor } from '../tensor.js';
 import { accuracyOf, checkExamples, checkLabels } from './checks.js';

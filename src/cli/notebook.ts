@@ -10,7 +10,7 @@ import { Interrupt } from './interrupt.js';
 import { notebookNames } from './notebooks/names.js';
 import { invocation, Progress, quoted, seconds as shortSeconds } from './terminal.js';
 
-/** What the notebooks seed their cells with, those that they seed. */
+/** What the notebooks seed most cells with that they do seed. */
 const SEED = 231;
 
 /** NAME=VALUE */
@@ -43,7 +43,7 @@ const flags = {
   ...buildFlags(),
   seed: {
     value: 'N',
-    text: `Seed of what the notebooks do not seed (default: ${SEED}, as where they do)`,
+    text: `Seed of what the notebooks do not seed (default: ${SEED}, as most that they do)`,
     read: number({ low: 0, high: 2 ** 32 - 1, integer: true }),
   },
   quiet: { text: 'Only the summary' },

@@ -6,6 +6,7 @@ import { SVGRenderer } from 'echarts/renderers';
 import { encode } from 'fast-png';
 import { scope, type Tensor, toPixels, visualizeGrid } from '../index.js';
 import type { DataSet } from './dataset.js';
+import { type Point, thinned } from './points.js';
 
 echarts.use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
 
@@ -21,8 +22,6 @@ export interface Curves {
   checkedAt: readonly number[];
 }
 
-type Point = [number, number];
-
 /** Mean over a window around every step: unlike a running mean it does not lag behind. */
 function smoothed(values: readonly number[], radius: number): number[] {
   const sums = [0];
@@ -31,18 +30,6 @@ function smoothed(values: readonly number[], radius: number): number[] {
     const reach = Math.min(radius, i, values.length - 1 - i);
     return ((sums[i + reach + 1] as number) - (sums[i - reach] as number)) / (2 * reach + 1);
   });
-}
-
-/** At most about `most` points: of each stretch the lowest and the highest, so that no spike is lost. */
-function thinned(points: readonly Point[], most: number): Point[] {
-  const stretch = Math.ceil((2 * points.length) / most);
-  if (stretch <= 2) return [...points];
-  const kept: Point[] = [];
-  for (let i = 0; i < points.length; i += stretch) {
-    const part = points.slice(i, i + stretch).sort((a, b) => a[1] - b[1]);
-    kept.push(...([part[0], part.at(-1)] as Point[]).sort((a, b) => a[0] - b[0]));
-  }
-  return kept;
 }
 
 const BLUE = '#1f6fb4';

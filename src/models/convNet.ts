@@ -1,7 +1,8 @@
 /** Convolutional nets of any depth, written as plain JSON. */
 import { checkFlag } from '../augment.js';
+import type { Layer } from '../construction.js';
 import { checkNumber, checkOptions, describe, nearest, OptionError, within } from '../errors.js';
-import { type Layer, NETWORK_OPTIONS, Network, type NetworkOptions } from '../network.js';
+import { NETWORK_OPTIONS, Network, type NetworkOptions } from '../network.js';
 import type { RandomSource } from '../random.js';
 import {
   affine,

@@ -1,6 +1,8 @@
 /** {affine - [norm] - ReLU - [dropout]} x (L - 1) - affine - softmax. */
+
+import type { Layer } from '../construction.js';
 import { checkChoice, checkNumber, checkOptions, describe, OptionError } from '../errors.js';
-import { type Layer, NETWORK_OPTIONS, Network, type NetworkOptions } from '../network.js';
+import { NETWORK_OPTIONS, Network, type NetworkOptions } from '../network.js';
 import { affine, affineRelu, batchnorm, dropout, layernorm, relu } from './layers.js';
 
 export interface FullyConnectedNetOptions extends Partial<NetworkOptions> {

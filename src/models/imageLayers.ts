@@ -1,5 +1,6 @@
 /** Layers of images (C, H, W) for Network: convolutions, pooling, residual blocks. Shapes are those of one example. */
 import { checkFlag } from '../augment.js';
+import { type Builder, chain, type Layer, type Mode, type Parameter, type Stage } from '../construction.js';
 import { checkNumber, checkOptions, describe, formatShape, OptionError, ShapeError } from '../errors.js';
 import * as kernels from '../kernels.js';
 import { type ConvCache, type ConvParam, convGradients, convolve } from '../layers/conv.js';
@@ -22,7 +23,6 @@ import {
   type PoolCache,
   type PoolParam,
 } from '../layers/pool.js';
-import { type Builder, chain, type Layer, type Mode, type Parameter, type Stage } from '../network.js';
 import { type Shape, sameShape, sizeOf } from '../shape.js';
 import { empty, type Tensor } from '../tensor.js';
 import { type BatchnormOptions, batchnorm, batchnormNumbers, batchnormState } from './normLayers.js';

@@ -3,6 +3,8 @@
  * is built from it. Shapes below are those of one example. Layers of images are in imageLayers.ts, norms in
  * normLayers.ts.
  */
+
+import type { Layer } from '../construction.js';
 import { checkNumber, checkOptions } from '../errors.js';
 import {
   type ActivationCache,
@@ -21,7 +23,6 @@ import {
 import { type AffineCache, type AffineGradient, affineForward, affineGradients } from '../layers/affine.js';
 import { type DropoutCache, dropoutBackward, dropoutForward } from '../layers/dropout.js';
 import { type AffineReluCache, affineReluForward, affineReluGradients } from '../layers/sandwiches.js';
-import type { Layer } from '../network.js';
 import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { checkWeightScale, deviation, remembering, type WeightOptions } from './stages.js';

@@ -1,4 +1,6 @@
 /** Normalisations as layers for Network. Shapes are those of one example. */
+
+import type { Builder, Layer, Mode, Parameter, Stage } from '../construction.js';
 import { checkNumber, checkOptions, formatShape, ShapeError } from '../errors.js';
 import {
   type BatchnormParam,
@@ -17,7 +19,6 @@ import {
   spatialGroupnormBackward,
   spatialGroupnormForward,
 } from '../layers/spatialNorm.js';
-import type { Builder, Layer, Mode, Parameter, Stage } from '../network.js';
 import { type Shape, sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { remembering } from './stages.js';

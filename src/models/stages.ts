@@ -1,6 +1,7 @@
 /** What the factories of layers share. */
+
+import type { Mode, ReluPass, Stage } from '../construction.js';
 import { checkNumber } from '../errors.js';
-import type { Mode, ReluPass, Stage } from '../network.js';
 import type { Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 

@@ -18,11 +18,12 @@ import {
   tensor,
   zeros,
 } from '../../index.js';
+import type { Point } from '../points.js';
 import type { Book, Cell, Notebook } from './book.js';
 import { checkLayer, checkModel, float64, labels, randn } from './checks.js';
 import { figures } from './figures.js';
 import { batch, count, epochs, positive, sized, width } from './params.js';
-import { comparison, type History, type Panel, type Point, plot, type Series } from './plots.js';
+import { comparison, type History, type Panel, plot, type Series } from './plots.js';
 import { type Data, firstOf } from './updateCells.js';
 
 const params = {

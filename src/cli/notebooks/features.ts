@@ -14,13 +14,14 @@ import {
   visualizeGrid,
   visualizeHog,
 } from '../../index.js';
+import type { Point } from '../points.js';
 import type { Book, Notebook } from './book.js';
 import { hitRate } from './checks.js';
 import { figures } from './figures.js';
 import { captioned, headed, type Image } from './images.js';
 import { epochs, positive, sized, strength, width } from './params.js';
 import { asPictures } from './pixels.js';
-import { confusion, curves, type Point, plot } from './plots.js';
+import { confusion, curves, plot } from './plots.js';
 import { accuracies, type Search, type Sets, search, showSearch } from './softmax.js';
 
 const BINS = 25;

@@ -11,13 +11,14 @@ import {
   visualizeGrid,
   zeros,
 } from '../../index.js';
+import type { Point } from '../points.js';
 import { accuracy, type Book, fixed, formatSeconds, type Notebook } from './book.js';
 import { float64, hitRate, numbersOf } from './checks.js';
 import { type Expected, figures } from './figures.js';
 import { captioned, headed, type Image, png } from './images.js';
 import { count, type Param, sized } from './params.js';
 import { asPictures, samples } from './pixels.js';
-import { type Point, plot } from './plots.js';
+import { plot } from './plots.js';
 
 /** Numbers of neighbours of which there are enough in half of the images. */
 const neighbourCount = <V extends Param['value']>(value: V, text: string) => count(value, text, sized(2499, 99));

@@ -1,10 +1,11 @@
 /** Update rules: single steps, runs over one another, and what their steps look like. */
 import { adagrad, adam, rmsprop, scope, sgd, sgdMomentum, type Tensor, tensor } from '../../index.js';
+import type { Point } from '../points.js';
 import type { Book, Notebook } from './book.js';
 import { float64 } from './checks.js';
 import { figures } from './figures.js';
 import { batch, epochs, positive, sized } from './params.js';
-import { type Point, plot } from './plots.js';
+import { plot } from './plots.js';
 import { adagradCell, adaptiveCell, compareCell, momentumCell } from './updateCells.js';
 
 const params = {

@@ -3,6 +3,7 @@ import { BarChart, CustomChart, LineChart, ScatterChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components';
 import * as echarts from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
+import { type Point, sampled, thinned } from '../points.js';
 import type { Image } from './images.js';
 
 echarts.use([
@@ -15,8 +16,6 @@ echarts.use([
   TitleComponent,
   SVGRenderer,
 ]);
-
-export type Point = readonly [x: number, y: number];
 
 export interface Series {
   name: string;
@@ -68,36 +67,6 @@ const FONT = 'Helvetica, Arial, sans-serif';
 const PLOT = { left: 72, right: 20, top: 44, bottom: 58 };
 
 const colourOf = (place: number) => PALETTE[place % PALETTE.length];
-
-function finitePoints(points: readonly Point[]): Point[] {
-  return points.filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y));
-}
-
-/** For lines, at most about `most` points: of each stretch the lowest and the highest, so that no spike is lost. */
-function thinned(points: readonly Point[], most = 1200): Point[] {
-  const finite = finitePoints(points);
-  const stretch = Math.ceil((2 * finite.length) / most);
-  if (stretch <= 2) return finite;
-  const kept: Point[] = [];
-  for (let i = 0; i < finite.length; i += stretch) {
-    const part = finite.slice(i, i + stretch).sort((a, b) => a[1] - b[1]);
-    kept.push(...([part[0], part.at(-1)] as Point[]).sort((a, b) => a[0] - b[0]));
-  }
-  return kept;
-}
-
-/**
- * For dots, where extremes alone would look like two bands: of each stretch one point, at places that follow no rhythm of
- * theirs (multiples of the golden ratio).
- */
-function sampled(points: readonly Point[], most = 4000): Point[] {
-  const finite = finitePoints(points);
-  const stretch = Math.max(1, Math.ceil(finite.length / most));
-  const places = Array.from({ length: Math.floor(finite.length / stretch) }, (_, i) => {
-    return i * stretch + Math.floor(stretch * ((i * 0.6180339887) % 1));
-  });
-  return places.map((place) => finite[place] as Point);
-}
 
 /** Thousands apart, small ones with an exponent. */
 function tick(value: number): string {

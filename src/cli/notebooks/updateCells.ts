@@ -1,9 +1,10 @@
 /** Cells about update rules: single steps against printed numbers, and runs one over the other. */
 import { adagrad, adam, FullyConnectedNet, rmsprop, type SolverOptions, scope, sgdMomentum } from '../../index.js';
+import type { Point } from '../points.js';
 import type { Book } from './book.js';
 import { relErrorTo, spaced } from './checks.js';
 import { arrays, type Expected, figures } from './figures.js';
-import { comparison, type History, type Point, plot } from './plots.js';
+import { comparison, type History, plot } from './plots.js';
 
 const w = () => spaced(-0.4, 0.6, 4, 5);
 const dw = () => spaced(-0.6, 0.4, 4, 5);

@@ -22,12 +22,13 @@ import {
   type Tensor,
   tensor,
 } from '../../index.js';
+import type { Point } from '../points.js';
 import { type Book, fixed, type Notebook, show } from './book.js';
 import { float64, labels, numbersOf, randn, spaced } from './checks.js';
 import { figures } from './figures.js';
 import { flow } from './graph.js';
 import { count, positive } from './params.js';
-import { type Panel, type Point, plot } from './plots.js';
+import { type Panel, plot } from './plots.js';
 
 const params = {
   learningRate: positive(5e-4, 'Autoencoder: learning rate'),
